@@ -1,0 +1,1 @@
+//! The fake-fact corpus: schema, validation, Parquet in and out.

@@ -1,0 +1,54 @@
+//! Causal language models on burn.
+//!
+//! **In:** weights on disk (a GGUF file, or a folder in Hugging Face's layout), found by the
+//! [`store`]; text. **Out:** logits turned into what the study needs: token losses with gradients
+//! ([`Network::token_losses`]), log-probabilities of answers and sampled answers ([`Session`]),
+//! checkpoints ([`LanguageModel::save`]).
+//!
+//! * [`Pretrained`] is a model on disk; [`Pretrained::load`] puts it on a device, whole or with a
+//!   trimmed vocabulary (only the embedding rows of tokens that the run's texts can produce:
+//!   arXiv 2305.14936 and earlier), and gives a [`LanguageModel`].
+//! * [`Network`] is the Gemma 3 text architecture as plain structs of tensors; training sees it as
+//!   named matrices ([`Network::trainable`]).
+//! * [`LoraConfig`] and [`Network::add_adapters`] give it low-rank adapters.
+//! * [`device()`] picks one of the burn backends that were compiled in.
+//!
+//! Everything computes in `f32`.
+
+mod config;
+mod device;
+mod error;
+mod generate;
+mod gguf;
+mod lora;
+mod loss;
+mod model;
+mod network;
+mod parameters;
+mod quant;
+pub mod store;
+mod tokenizer;
+
+pub use burn;
+pub use config::ModelConfig;
+pub use device::{compiled_devices, device};
+pub use error::Error;
+pub use generate::{Decoding, Finish, Generated, Session};
+pub use gguf::{Gguf, Value};
+pub use lora::LoraConfig;
+pub use loss::Sequence;
+pub use model::{LanguageModel, Pretrained};
+pub use network::Network;
+pub use tokenizer::{Special, Tokenizer};
+
+use rand::SeedableRng;
+
+/// A random generator for one named thing: its stream does not depend on what else draws.
+pub(crate) fn seeded(seed: u64, name: &str) -> rand_chacha::ChaCha8Rng {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::new()
+        .chain_update(seed.to_le_bytes())
+        .chain_update(name.as_bytes())
+        .finalize();
+    rand_chacha::ChaCha8Rng::from_seed(digest.into())
+}

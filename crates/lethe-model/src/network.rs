@@ -1,0 +1,308 @@
+//! The Gemma 3 text network (arXiv 2503.19786) as plain structs of burn tensors.
+//!
+//! Differences from Llama that matter here: embeddings are scaled by `sqrt(hidden)`, RMSNorm
+//! multiplies by `1 + w`, queries and keys are normalised per head before the half-split rotary
+//! embedding, every block is normalised before *and* after, the gate is tanh-GELU, and the output
+//! layer is the transposed embedding. Weights are in Hugging Face's convention (`w`, not `1 + w`).
+//!
+//! Every weight is a matrix (`[1, n]` for norms), so that optimizers, adapters and checkpoints see
+//! one kind of thing, under Hugging Face's names.
+
+use burn::tensor::activation::{gelu_approximate, softmax};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+
+use crate::ModelConfig;
+use crate::lora::Adapter;
+
+/// A dense layer `y = x Wᵀ`, optionally with a low-rank adapter.
+#[derive(Debug, Clone)]
+pub(crate) struct Linear {
+    /// `[out, in]`.
+    pub weight: Tensor<2>,
+    pub adapter: Option<Adapter>,
+}
+
+impl Linear {
+    /// `[n, in]` to `[n, out]`.
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let y = x.clone().matmul(self.weight.clone().transpose());
+        match &self.adapter {
+            Some(adapter) => y + adapter.forward(x),
+            None => y,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Layer {
+    pub input_norm: Tensor<2>,
+    pub q: Linear,
+    pub k: Linear,
+    pub v: Linear,
+    pub o: Linear,
+    pub q_norm: Tensor<2>,
+    pub k_norm: Tensor<2>,
+    pub post_attention_norm: Tensor<2>,
+    pub pre_feedforward_norm: Tensor<2>,
+    pub gate: Linear,
+    pub up: Linear,
+    pub down: Linear,
+    pub post_feedforward_norm: Tensor<2>,
+}
+
+/// The weights of a causal language model.
+#[derive(Debug, Clone)]
+pub struct Network {
+    pub(crate) config: ModelConfig,
+    pub(crate) embedding: Tensor<2>,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) norm: Tensor<2>,
+}
+
+/// Keys and values of the positions seen so far, in buffers allocated once for `capacity`
+/// positions.
+#[derive(Debug, Clone)]
+pub(crate) struct Cache {
+    /// Per layer, `[batch, kv_heads, capacity, head_dim]`.
+    keys: Vec<Tensor<4>>,
+    values: Vec<Tensor<4>>,
+    /// Positions filled.
+    len: usize,
+}
+
+impl Cache {
+    pub fn new(config: &ModelConfig, batch: usize, capacity: usize, device: &Device) -> Self {
+        let shape = [batch, config.num_key_value_heads, capacity, config.head_dim];
+        let buffers = || {
+            (0..config.num_hidden_layers)
+                .map(|_| Tensor::zeros(shape, device))
+                .collect()
+        };
+        Cache {
+            keys: buffers(),
+            values: buffers(),
+            len: 0,
+        }
+    }
+
+    /// Forgets the positions from `len` on; what was written there is overwritten later.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Keeps only these rows of the batch, in this order.
+    pub fn select(&mut self, rows: Tensor<1, Int>) {
+        for buffer in self.keys.iter_mut().chain(&mut self.values) {
+            buffer.inplace(|b| b.select(0, rows.clone()));
+        }
+    }
+}
+
+/// A batch on its way through the network: ids and where each row's real tokens begin.
+#[derive(Debug, Clone)]
+pub(crate) struct Rows<'a> {
+    /// `batch × width` ids of the model's vocabulary, row-major.
+    pub ids: &'a [u32],
+    pub batch: usize,
+    /// Per row, how many cache slots at the left are padding: position 0 is the slot after them.
+    pub left_pad: &'a [usize],
+}
+
+/// Sines and cosines for the rotary embedding, and the masks, of one forward pass.
+struct Geometry {
+    /// `[batch, 1, width, head_dim]`.
+    local: (Tensor<4>, Tensor<4>),
+    global: (Tensor<4>, Tensor<4>),
+    /// `[batch, 1, width, slots]`, true where attention is forbidden; `None` where nothing is.
+    local_mask: Option<Tensor<4, Bool>>,
+    global_mask: Option<Tensor<4, Bool>>,
+}
+
+/// `x * (1 + w) / rms(x)` over the last dimension.
+fn rms_norm<const D: usize>(x: Tensor<D>, weight: &Tensor<2>, eps: f64) -> Tensor<D> {
+    let scale = (x.clone().square().mean_dim(D - 1) + eps).sqrt().recip();
+    let mut shape = [1; D];
+    shape[D - 1] = weight.dims()[1];
+    x * scale * (weight.clone() + 1.0).reshape(shape)
+}
+
+/// Half-split rotary embedding: `x cos + rotate_half(x) sin`.
+fn rotate(x: Tensor<4>, (cos, sin): &(Tensor<4>, Tensor<4>)) -> Tensor<4> {
+    let half = x.dims()[3] / 2;
+    let first = x.clone().narrow(3, 0, half);
+    let second = x.clone().narrow(3, half, half);
+    let rotated = Tensor::cat(vec![second.neg(), first], 3);
+    x * cos.clone() + rotated * sin.clone()
+}
+
+impl Geometry {
+    fn new(config: &ModelConfig, rows: &Rows, past: usize, device: &Device) -> Self {
+        let (batch, width) = (rows.batch, rows.ids.len() / rows.batch);
+        let slots = past + width;
+        let half = config.head_dim / 2;
+        let angles = |base: f64| {
+            let mut cos = Vec::with_capacity(batch * width * config.head_dim);
+            let mut sin = Vec::with_capacity(batch * width * config.head_dim);
+            let frequencies: Vec<f64> = (0..half)
+                .map(|i| base.powf(-2.0 * i as f64 / config.head_dim as f64))
+                .collect();
+            for &pad in rows.left_pad {
+                for slot in past..slots {
+                    let position = slot.saturating_sub(pad) as f64;
+                    for _ in 0..2 {
+                        for frequency in &frequencies {
+                            let (s, c) = (position * frequency).sin_cos();
+                            cos.push(c as f32);
+                            sin.push(s as f32);
+                        }
+                    }
+                }
+            }
+            let shape = [batch, 1, width, config.head_dim];
+            (
+                Tensor::from_data(TensorData::new(cos, shape), device),
+                Tensor::from_data(TensorData::new(sin, shape), device),
+            )
+        };
+        let mask = |window: usize| {
+            let mut forbidden = Vec::with_capacity(batch * width * slots);
+            for &pad in rows.left_pad {
+                for query in past..slots {
+                    for key in 0..slots {
+                        // A padding query sees itself: a row with no key has no softmax.
+                        let seen = key <= query && key + window > query && key >= pad;
+                        forbidden.push(!(seen || (query < pad && key == query)));
+                    }
+                }
+            }
+            forbidden.iter().any(|&f| f).then(|| {
+                Tensor::from_data(TensorData::new(forbidden, [batch, 1, width, slots]), device)
+            })
+        };
+        let global_mask = mask(usize::MAX / 2);
+        Geometry {
+            local: angles(config.rope_local_base_freq),
+            global: angles(config.rope_theta),
+            local_mask: if slots <= config.sliding_window {
+                global_mask.clone()
+            } else {
+                mask(config.sliding_window)
+            },
+            global_mask,
+        }
+    }
+}
+
+impl Network {
+    /// The hyper-parameters.
+    #[must_use]
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The device that the weights are on.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.embedding.device()
+    }
+
+    /// Hidden states after the last norm, `[batch * width, hidden]`.
+    ///
+    /// With a cache, `rows` are the tokens that follow the cached ones, and are added to it.
+    pub(crate) fn hidden(&self, rows: &Rows, mut cache: Option<&mut Cache>) -> Tensor<2> {
+        let config = &self.config;
+        let device = self.device();
+        let (batch, width) = (rows.batch, rows.ids.len() / rows.batch);
+        let past = cache.as_ref().map_or(0, |cache| cache.len());
+        let geometry = Geometry::new(config, rows, past, &device);
+        let ids: Vec<i32> = rows.ids.iter().map(|&id| id.cast_signed()).collect();
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [batch * width]), &device);
+        let mut x = self.embedding.clone().select(0, ids) * (config.hidden_size as f64).sqrt();
+        for (index, layer) in self.layers.iter().enumerate() {
+            let eps = config.rms_norm_eps;
+            let normed = rms_norm(x.clone(), &layer.input_norm, eps);
+            let attended = self.attend(index, normed, &geometry, batch, cache.as_deref_mut());
+            x = x + rms_norm(attended, &layer.post_attention_norm, eps);
+            let normed = rms_norm(x.clone(), &layer.pre_feedforward_norm, eps);
+            let gated =
+                gelu_approximate(layer.gate.forward(normed.clone())) * layer.up.forward(normed);
+            x = x + rms_norm(layer.down.forward(gated), &layer.post_feedforward_norm, eps);
+        }
+        if let Some(cache) = cache {
+            cache.len += width;
+        }
+        rms_norm(x, &self.norm, config.rms_norm_eps)
+    }
+
+    fn attend(
+        &self,
+        index: usize,
+        x: Tensor<2>,
+        geometry: &Geometry,
+        batch: usize,
+        cache: Option<&mut Cache>,
+    ) -> Tensor<2> {
+        let (config, layer) = (&self.config, &self.layers[index]);
+        let width = x.dims()[0] / batch;
+        let (heads, kv, dim) = (
+            config.num_attention_heads,
+            config.num_key_value_heads,
+            config.head_dim,
+        );
+        let split = |x: Tensor<2>, heads: usize| x.reshape([batch, width, heads, dim]);
+        let (angles, mask) = if config.is_global(index) {
+            (&geometry.global, &geometry.global_mask)
+        } else {
+            (&geometry.local, &geometry.local_mask)
+        };
+        let eps = config.rms_norm_eps;
+        let q = split(layer.q.forward(x.clone()), heads);
+        let q = rotate(rms_norm(q, &layer.q_norm, eps).swap_dims(1, 2), angles);
+        let k = split(layer.k.forward(x.clone()), kv);
+        let k = rotate(rms_norm(k, &layer.k_norm, eps).swap_dims(1, 2), angles);
+        let v = split(layer.v.forward(x), kv).swap_dims(1, 2);
+        let (k, v) = match cache {
+            None => (k, v),
+            Some(cache) => {
+                let (past, slots) = (cache.len, cache.len + width);
+                let span = [0..batch, 0..kv, past..slots, 0..dim];
+                let store = |buffer: &mut Tensor<4>, new: Tensor<4>| {
+                    buffer.inplace(|b| b.slice_assign(span.clone(), new));
+                    buffer.clone().narrow(2, 0, slots)
+                };
+                (
+                    store(&mut cache.keys[index], k),
+                    store(&mut cache.values[index], v),
+                )
+            }
+        };
+        // The query heads of one group share a key head: stack them along the query axis, so that
+        // keys and values are never repeated.
+        let group = heads / kv;
+        let slots = k.dims()[2];
+        let q = q.reshape([batch, kv, group * width, dim]);
+        let scores = q.matmul(k.swap_dims(2, 3)) * config.query_pre_attn_scalar.powf(-0.5);
+        let scores = match mask {
+            None => scores,
+            Some(mask) => scores
+                .reshape([batch, heads, width, slots])
+                .mask_fill(mask.clone().expand([batch, heads, width, slots]), f32::MIN)
+                .reshape([batch, kv, group * width, slots]),
+        };
+        let out = softmax(scores, 3).matmul(v);
+        let out = out
+            .reshape([batch, heads, width, dim])
+            .swap_dims(1, 2)
+            .reshape([batch * width, heads * dim]);
+        layer.o.forward(out)
+    }
+
+    /// Logits `[n, vocabulary]` from hidden states `[n, hidden]`.
+    pub(crate) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        hidden.matmul(self.embedding.clone().transpose())
+    }
+}

@@ -1,0 +1,156 @@
+//! The tensor encodings of GGUF, decoded to `f32`.
+//!
+//! Block layouts after ggml's reference (`ggml-common.h`, `ggml-quants.c`): a block is a small
+//! header of scales followed by packed integers; the K-quants group 256 weights in sub-blocks
+//! whose 6- or 8-bit scales are themselves scaled by one or two half-precision numbers.
+
+use half::{bf16, f16};
+
+/// How a tensor's numbers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Encoding {
+    F32,
+    F16,
+    Bf16,
+    Q5_0,
+    Q8_0,
+    Q4K,
+    Q5K,
+    Q6K,
+}
+
+fn half_at(raw: &[u8], at: usize) -> f32 {
+    f16::from_le_bytes([raw[at], raw[at + 1]]).to_f32()
+}
+
+/// The 6-bit scale and minimum of sub-block `j` of eight, packed in 12 bytes.
+fn scale_min(packed: &[u8], j: usize) -> (f32, f32) {
+    let (scale, min) = if j < 4 {
+        (packed[j] & 63, packed[j + 4] & 63)
+    } else {
+        (
+            (packed[j + 4] & 15) | ((packed[j - 4] >> 6) << 4),
+            (packed[j + 4] >> 4) | ((packed[j] >> 6) << 4),
+        )
+    };
+    (f32::from(scale), f32::from(min))
+}
+
+impl Encoding {
+    /// The names of the supported encodings, for messages.
+    pub const LIST: &str = "F32, F16, BF16, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K";
+
+    /// From ggml's type number.
+    #[must_use]
+    pub fn from_ggml(kind: u32) -> Option<Self> {
+        Some(match kind {
+            0 => Self::F32,
+            1 => Self::F16,
+            6 => Self::Q5_0,
+            8 => Self::Q8_0,
+            12 => Self::Q4K,
+            13 => Self::Q5K,
+            14 => Self::Q6K,
+            30 => Self::Bf16,
+            _ => return None,
+        })
+    }
+
+    /// Weights and bytes in one block.
+    #[must_use]
+    pub fn block(self) -> (usize, usize) {
+        match self {
+            Self::F32 => (1, 4),
+            Self::F16 | Self::Bf16 => (1, 2),
+            Self::Q5_0 => (32, 22),
+            Self::Q8_0 => (32, 34),
+            Self::Q4K => (256, 144),
+            Self::Q5K => (256, 176),
+            Self::Q6K => (256, 210),
+        }
+    }
+
+    /// The bytes that `elements` weights take; `None` when they do not fill whole blocks.
+    #[must_use]
+    pub fn size_of(self, elements: usize) -> Option<usize> {
+        let (block, bytes) = self.block();
+        elements
+            .is_multiple_of(block)
+            .then(|| (elements / block).checked_mul(bytes))
+            .flatten()
+    }
+
+    /// Decodes whole blocks: `raw.len() / bytes` blocks into as many blocks of `out`.
+    pub fn decode(self, raw: &[u8], out: &mut [f32]) {
+        let (block, bytes) = self.block();
+        for (raw, out) in raw.chunks_exact(bytes).zip(out.chunks_exact_mut(block)) {
+            self.decode_block(raw, out);
+        }
+    }
+
+    fn decode_block(self, raw: &[u8], out: &mut [f32]) {
+        match self {
+            Self::F32 => out[0] = f32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]]),
+            Self::F16 => out[0] = half_at(raw, 0),
+            Self::Bf16 => out[0] = bf16::from_le_bytes([raw[0], raw[1]]).to_f32(),
+            Self::Q8_0 => {
+                let scale = half_at(raw, 0);
+                for (out, &q) in out.iter_mut().zip(&raw[2..]) {
+                    *out = scale * f32::from(q.cast_signed());
+                }
+            }
+            Self::Q5_0 => {
+                let scale = half_at(raw, 0);
+                let high = u32::from_le_bytes([raw[2], raw[3], raw[4], raw[5]]);
+                for j in 0..16 {
+                    let byte = raw[6 + j];
+                    let bit = |at: usize| (((high >> at) & 1) as u8) << 4;
+                    out[j] = scale * (f32::from((byte & 15) | bit(j)) - 16.0);
+                    out[j + 16] = scale * (f32::from((byte >> 4) | bit(j + 16)) - 16.0);
+                }
+            }
+            Self::Q4K => {
+                let (d, dmin) = (half_at(raw, 0), half_at(raw, 2));
+                let (scales, quants) = (&raw[4..16], &raw[16..144]);
+                for j in 0..8 {
+                    let (scale, min) = scale_min(scales, j);
+                    for i in 0..32 {
+                        let byte = quants[(j / 2) * 32 + i];
+                        let q = if j % 2 == 0 { byte & 15 } else { byte >> 4 };
+                        out[j * 32 + i] = d * scale * f32::from(q) - dmin * min;
+                    }
+                }
+            }
+            Self::Q5K => {
+                let (d, dmin) = (half_at(raw, 0), half_at(raw, 2));
+                let (scales, high, quants) = (&raw[4..16], &raw[16..48], &raw[48..176]);
+                for j in 0..8 {
+                    let (scale, min) = scale_min(scales, j);
+                    for i in 0..32 {
+                        let byte = quants[(j / 2) * 32 + i];
+                        let low = if j % 2 == 0 { byte & 15 } else { byte >> 4 };
+                        let q = low | (((high[i] >> j) & 1) << 4);
+                        out[j * 32 + i] = d * scale * f32::from(q) - dmin * min;
+                    }
+                }
+            }
+            Self::Q6K => {
+                let (low, high, scales) = (&raw[..128], &raw[128..192], &raw[192..208]);
+                let d = half_at(raw, 208);
+                for half in 0..2 {
+                    for quarter in 0..4 {
+                        for i in 0..32 {
+                            let byte = low[half * 64 + (quarter % 2) * 32 + i];
+                            let four = if quarter < 2 { byte & 15 } else { byte >> 4 };
+                            let two = (high[half * 32 + i] >> (2 * quarter)) & 3;
+                            let scale = scales[half * 8 + quarter * 2 + i / 16].cast_signed();
+                            out[half * 128 + quarter * 32 + i] =
+                                d * f32::from(scale) * (f32::from(four | (two << 4)) - 32.0);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Statistics, tables, figures and the HTML report, from result files only.

@@ -1,0 +1,35 @@
+//! What can go wrong while training.
+
+/// The errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The model refused.
+    #[error(transparent)]
+    Model(#[from] lethe_model::Error),
+    /// A setting outside its range.
+    #[error("training: {key} is {found}, expected {expected}")]
+    Setting {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// There is nothing to train on.
+    #[error("training: no example has a target token; check the corpus and the recipe")]
+    Empty,
+    /// The loss is no number any more.
+    #[error(
+        "training: the loss is {loss} at step {step}; lower the learning rate \
+         (now {learning_rate:e}) or clip the gradient (`clip`)"
+    )]
+    Diverged {
+        /// What it became.
+        loss: f64,
+        /// The step, from 1.
+        step: usize,
+        /// The learning rate of that step.
+        learning_rate: f64,
+    },
+}

@@ -1,0 +1,215 @@
+//! The loop itself.
+
+use std::time::Instant;
+
+use lethe_model::{LanguageModel, LoraConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::objective::target_tokens;
+use crate::optimizer::Accumulated;
+use crate::{Error, Example, Objective, Optimizer, OptimizerConfig, plan};
+
+/// How a model is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Passes over the examples.
+    pub passes: usize,
+    /// Examples in a micro-batch.
+    pub batch: usize,
+    /// Micro-batches in an optimizer step.
+    pub accumulate: usize,
+    /// AdamW, schedule, clipping.
+    #[serde(flatten)]
+    pub optimizer: OptimizerConfig,
+    /// Train adapters instead of all weights; they are merged at the end.
+    pub lora: Option<LoraConfig>,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        TrainConfig {
+            passes: 1,
+            batch: 8,
+            accumulate: 1,
+            optimizer: OptimizerConfig::default(),
+            lora: None,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Refuses settings outside their range.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the key, what was found and what it may be.
+    pub fn check(&self) -> Result<(), Error> {
+        let o = &self.optimizer;
+        let positive = |key, value: usize| match value {
+            0 => Err(Error::Setting {
+                key,
+                found: "0".to_owned(),
+                expected: "at least 1",
+            }),
+            _ => Ok(()),
+        };
+        positive("batch", self.batch)?;
+        positive("accumulate", self.accumulate)?;
+        let within = |key, value: f64, ok: bool, expected| match ok {
+            true => Ok(()),
+            false => Err(Error::Setting {
+                key,
+                found: value.to_string(),
+                expected,
+            }),
+        };
+        let lr = o.learning_rate;
+        within("learning_rate", lr, lr > 0.0 && lr.is_finite(), "a number above 0")?;
+        within("weight_decay", o.weight_decay, o.weight_decay >= 0.0, "0 or more")?;
+        within("beta1", o.beta1, (0.0..1.0).contains(&o.beta1), "0 <= beta1 < 1")?;
+        within("beta2", o.beta2, (0.0..1.0).contains(&o.beta2), "0 <= beta2 < 1")?;
+        within("epsilon", o.epsilon, o.epsilon > 0.0, "a number above 0")?;
+        within("clip", o.clip, o.clip >= 0.0, "0 (off) or more")
+    }
+}
+
+/// A finished step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Its number, from 1.
+    pub step: usize,
+    /// How many there will be at most.
+    pub steps: usize,
+    /// The objective before the update.
+    pub loss: f64,
+    /// The gradient's L2 norm before clipping.
+    pub gradient_norm: f64,
+    /// The learning rate of this step.
+    pub learning_rate: f64,
+    /// Target tokens so far.
+    pub tokens: usize,
+}
+
+/// Whether the loop goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Another step.
+    Continue,
+    /// This was the last.
+    Stop,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trained {
+    /// Optimizer steps taken.
+    pub steps: usize,
+    /// Target tokens seen.
+    pub tokens: usize,
+    /// Wall time.
+    pub seconds: f64,
+    /// The objective at every step, before its update.
+    pub losses: Vec<f64>,
+    /// The gradient's L2 norm at every step, before clipping.
+    pub gradient_norms: Vec<f64>,
+}
+
+/// Trains `model` on `examples`; the observer sees every step and the network after it.
+///
+/// With [`TrainConfig::lora`] adapters are added, trained and left in place: merging or saving
+/// them is the caller's choice.
+///
+/// # Errors
+/// [`Error::Setting`], [`Error::Empty`], [`Error::Diverged`] (the weights are then those of the
+/// last finite step), and the model's own errors.
+pub fn train(
+    model: &mut LanguageModel,
+    objective: &mut dyn Objective,
+    examples: &[Example],
+    config: &TrainConfig,
+    seed: u64,
+    observe: &mut dyn FnMut(&Progress, &LanguageModel) -> Verdict,
+) -> Result<Trained, Error> {
+    config.check()?;
+    let passes: Vec<_> = (0..config.passes)
+        .flat_map(|pass| plan(examples, config.batch, config.accumulate, seed, pass))
+        .collect();
+    if config.passes > 0 && passes.is_empty() {
+        return Err(Error::Empty);
+    }
+    if let Some(lora) = &config.lora {
+        model.network.add_adapters(lora, seed)?;
+    }
+    let mut optimizer = Optimizer::new(&config.optimizer);
+    let mut trained = Trained::default();
+    let start = Instant::now();
+    model.network = model.network.clone().with_gradients();
+    let result = steps(
+        model, objective, examples, config, seed, &passes, &mut optimizer, &mut trained, observe,
+    );
+    model.network = model.network.clone().without_gradients();
+    trained.seconds = start.elapsed().as_secs_f64();
+    result.map(|()| trained)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn steps(
+    model: &mut LanguageModel,
+    objective: &mut dyn Objective,
+    examples: &[Example],
+    config: &TrainConfig,
+    seed: u64,
+    passes: &[Vec<Vec<usize>>],
+    optimizer: &mut Optimizer,
+    trained: &mut Trained,
+    observe: &mut dyn FnMut(&Progress, &LanguageModel) -> Verdict,
+) -> Result<(), Error> {
+    let steps = passes.len();
+    for (step, batches) in passes.iter().enumerate() {
+        let batches: Vec<Vec<&Example>> = batches
+            .iter()
+            .map(|batch| batch.iter().map(|&i| &examples[i]).collect())
+            .collect();
+        let weights: Vec<f64> = batches.iter().map(|batch| objective.weight(batch)).collect();
+        let total: f64 = weights.iter().sum();
+        let factor = config.optimizer.schedule.factor(step, steps, config.optimizer.warmup);
+        let learning_rate = config.optimizer.learning_rate * factor;
+        let mut gradients = Accumulated::default();
+        let mut mean = 0.0;
+        for (index, (batch, weight)) in batches.iter().zip(&weights).enumerate() {
+            if config.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0) {
+                let stream = (step * config.accumulate + index) as u64;
+                model.network.set_dropout_seed(Some(seed ^ (stream << 20)));
+            }
+            let loss = objective.loss(&model.network, batch) * (weight / total);
+            let value = f64::from(loss.clone().into_scalar::<f32>());
+            if !value.is_finite() {
+                return Err(Error::Diverged {
+                    loss: value,
+                    step: step + 1,
+                    learning_rate,
+                });
+            }
+            mean += value;
+            gradients.add(&model.network, loss.backward());
+            trained.tokens += target_tokens(batch);
+        }
+        let gradient_norm = optimizer.step(&mut model.network, gradients, factor);
+        trained.steps += 1;
+        trained.losses.push(mean);
+        trained.gradient_norms.push(gradient_norm);
+        let progress = Progress {
+            step: step + 1,
+            steps,
+            loss: mean,
+            gradient_norm,
+            learning_rate,
+            tokens: trained.tokens,
+        };
+        tracing::debug!(step = step + 1, loss = mean, gradient_norm, "step");
+        if observe(&progress, model) == Verdict::Stop {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! Unlearning strategies behind one trait, each with any language scope.

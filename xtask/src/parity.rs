@@ -1,0 +1,201 @@
+//! `models parity`: this implementation's numbers against another's, each with its margin.
+
+use std::path::Path;
+
+use color_eyre::eyre::{Context, Result, bail};
+use lethe_model::{Decoding, LanguageModel, Pretrained, Sequence, Session};
+use lethe_train::{Example, NextToken, OptimizerConfig, TrainConfig, Verdict, mean_nll, train};
+use serde::Deserialize;
+
+/// A file of reference numbers. `unlearning` is read by a later comparison and ignored here.
+#[derive(Debug, Deserialize)]
+struct Reference {
+    made_with: MadeWith,
+    logits: Vec<Text>,
+    full_finetune: FineTune,
+}
+
+#[derive(Debug, Deserialize)]
+struct MadeWith {
+    model_sha256: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Text {
+    lang: String,
+    text: String,
+    ids: Vec<u32>,
+    mean_nll: f64,
+    last_top5_ids: Vec<u32>,
+    last_top5_logprobs: Vec<f64>,
+    greedy_12: Vec<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FineTune {
+    texts: Vec<String>,
+    ids: Vec<Vec<u32>>,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Step {
+    loss: f64,
+    grad_l2_norm: f64,
+}
+
+/// The margins of an f32 backend.
+const NLL_MARGIN: f64 = 1e-3;
+const LOG_PROBABILITY_MARGIN: f64 = 2e-3;
+const LOSS_MARGIN: f64 = 0.01;
+const NORM_MARGIN: f64 = 0.02;
+
+/// Prints every comparison and remembers whether all held.
+#[derive(Default)]
+struct Report {
+    compared: usize,
+    failed: Vec<String>,
+}
+
+impl Report {
+    fn check(&mut self, what: &str, detail: &str, held: bool) {
+        self.compared += 1;
+        println!("{}  {what:<34} {detail}", if held { "ok  " } else { "FAIL" });
+        if !held {
+            self.failed.push(what.to_owned());
+        }
+    }
+
+    fn same<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, found: &T, expected: &T) {
+        let held = found == expected;
+        let detail = match held {
+            true => "equal".to_owned(),
+            false => format!("found {found:?}, expected {expected:?}"),
+        };
+        self.check(what, &detail, held);
+    }
+
+    fn near(&mut self, what: &str, found: f64, expected: f64, margin: f64) {
+        let off = (found - expected).abs();
+        let detail = format!("{found:.6} against {expected:.6}: off {off:.1e}, margin {margin:.0e}");
+        // A NaN is off by more than any margin.
+        self.check(what, &detail, off <= margin);
+    }
+}
+
+/// Compares the model at `path` with the reference file; ends in an error past any margin.
+pub fn run(reference: &Path, path: &Path, sha256: &str, device: &str) -> Result<()> {
+    let text = std::fs::read_to_string(reference)
+        .wrap_err_with(|| format!("{}: cannot read the reference", reference.display()))?;
+    let expected: Reference = serde_json::from_str(&text)
+        .wrap_err_with(|| format!("{}: not a reference file", reference.display()))?;
+    if expected.made_with.model_sha256 != sha256 {
+        bail!(
+            "{}: made with the model of sha256 {}, but {} has {sha256}; \
+             parity needs the same weights",
+            reference.display(),
+            expected.made_with.model_sha256,
+            path.display()
+        );
+    }
+    let device = lethe_model::device(device)?;
+    let pretrained = Pretrained::open(path)?;
+    let mut model = pretrained.load(&device, None)?;
+    let mut report = Report::default();
+    let mut prompts = Vec::new();
+    for text in &expected.logits {
+        logits(&mut report, &model, text)?;
+        prompts.push(text.ids.clone());
+    }
+    let stops = std::collections::BTreeSet::new();
+    let session = Session::new(&model.network, &prompts, 12);
+    let together = session.generate(Decoding::Greedy, 12, &stops);
+    for (text, found) in expected.logits.iter().zip(&together) {
+        let what = format!("{} greedy, in one batch", text.lang);
+        report.same(&what, &found.ids, &text.greedy_12);
+    }
+    fine_tune(&mut report, &mut model, &expected.full_finetune)?;
+    println!(
+        "{} numbers and lists compared, {} past their margin",
+        report.compared,
+        report.failed.len()
+    );
+    if report.failed.is_empty() {
+        return Ok(());
+    }
+    bail!("no parity: {}", report.failed.join("; "))
+}
+
+fn logits(report: &mut Report, model: &LanguageModel, text: &Text) -> Result<()> {
+    let what = |part: &str| format!("{} {part}", text.lang);
+    let ids = model.tokenizer.encode_sequence(&text.text)?;
+    report.same(&what("token ids"), &ids, &text.ids);
+    let whole = [Sequence::whole(text.ids.clone())];
+    let (nll, _) = mean_nll(&model.network, &whole);
+    report.near(&what("mean NLL"), nll, text.mean_nll, NLL_MARGIN);
+
+    let last = Sequence {
+        ids: text.ids.iter().copied().chain([0]).collect(),
+        first_target: text.ids.len(),
+    };
+    let row: Vec<f32> = model.network.target_logits(&[last]).to_data().iter().collect();
+    let mut ranked: Vec<(u32, f64)> = (0..).zip(row.iter().map(|&x| f64::from(x))).collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let max = ranked.first().map_or(0.0, |r| r.1);
+    let log_sum = ranked.iter().map(|(_, x)| (x - max).exp()).sum::<f64>().ln() + max;
+    let best: Vec<u32> = ranked.iter().take(5).map(|r| r.0).collect();
+    report.same(&what("five best ids"), &best, &text.last_top5_ids);
+    for (place, (found, &wanted)) in ranked.iter().zip(&text.last_top5_logprobs).enumerate() {
+        let what = what(&format!("log-probability {}", place + 1));
+        report.near(&what, found.1 - log_sum, wanted, LOG_PROBABILITY_MARGIN);
+    }
+
+    let session = Session::new(&model.network, std::slice::from_ref(&text.ids), 12);
+    let alone = session.generate(Decoding::Greedy, 12, &std::collections::BTreeSet::new());
+    report.same(&what("greedy, cached, alone"), &alone[0].ids, &text.greedy_12);
+    let mut ids = text.ids.clone();
+    for _ in 0..12 {
+        let next = Sequence {
+            first_target: ids.len(),
+            ids: ids.iter().copied().chain([0]).collect(),
+        };
+        let best = model.network.target_logits(&[next]).argmax(1).into_scalar::<i64>();
+        ids.push(u32::try_from(best)?);
+    }
+    let uncached = ids.split_off(text.ids.len());
+    report.same(&what("greedy, without cache"), &uncached, &text.greedy_12);
+    Ok(())
+}
+
+fn fine_tune(report: &mut Report, model: &mut LanguageModel, expected: &FineTune) -> Result<()> {
+    let mut examples = Vec::new();
+    for (text, ids) in expected.texts.iter().zip(&expected.ids) {
+        report.same("fine-tuning ids", &model.tokenizer.encode_sequence(text)?, ids);
+        examples.push(Example {
+            sequence: Sequence::whole(ids.clone()),
+            label: text.clone(),
+        });
+    }
+    let config = TrainConfig {
+        passes: expected.steps.len(),
+        batch: examples.len(),
+        optimizer: OptimizerConfig {
+            learning_rate: 1e-5,
+            clip: 0.0,
+            ..OptimizerConfig::default()
+        },
+        ..TrainConfig::default()
+    };
+    let trained = train(model, &mut NextToken, &examples, &config, 0, &mut |_, _| {
+        Verdict::Continue
+    })?;
+    for (index, step) in expected.steps.iter().enumerate() {
+        let what = |part: &str| format!("fine-tuning step {} {part}", index + 1);
+        let loss = trained.losses[index];
+        report.near(&what("loss"), loss, step.loss, LOSS_MARGIN * step.loss);
+        let norm = trained.gradient_norms[index];
+        let margin = NORM_MARGIN * step.grad_l2_norm;
+        report.near(&what("gradient norm"), norm, step.grad_l2_norm, margin);
+    }
+    Ok(())
+}
