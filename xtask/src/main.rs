@@ -1,12 +1,167 @@
-//! temp
+//! `cargo xtask`: the orchestrator. `cargo xtask reproduce` runs the whole study.
+
+mod cache;
+mod models;
 mod parity;
-fn main() -> color_eyre::Result<()> {
-    let a: Vec<String> = std::env::args().collect();
-    let t = std::time::Instant::now();
-    let p = std::path::PathBuf::from(&a[1]);
-    let sha = lethe_model::store::sha256(&p, &mut |_, _, _| {})?;
-    println!("sha {:?}", t.elapsed());
-    let r = parity::run(std::path::Path::new("tests/fixtures/gemma-3-270m.json"), &p, &sha, "auto");
-    println!("all {:?}", t.elapsed());
-    r
+mod preset;
+mod progress;
+mod stop;
+mod study;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use clap::{Args, Parser, Subcommand};
+use color_eyre::eyre::{Context, Result, bail};
+
+use crate::study::{Study, Until};
+
+/// Learn and unlearn fake facts in multilingual language models (arXiv 2406.13748).
+#[derive(Parser)]
+#[command(name = "cargo xtask", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run the whole study and write its report
+    Reproduce(Run),
+    /// Build and validate the corpus as Parquet
+    Corpus(Run),
+    /// … and fine-tune: instruct stage, then one tuned model per source language
+    Learn(Run),
+    /// … and unlearn in every language scope
+    Unlearn(Run),
+    /// … and ask every model every question
+    Eval(Run),
+    /// The same as `reproduce`: whatever is missing is run, then the report is written
+    Report(Run),
+    /// List the unlearning strategies with their hyper-parameters
+    Strategies,
+    /// Fetch, list and check models
+    #[command(subcommand)]
+    Models(Models),
+    /// Run the whole test suite
+    Test {
+        /// Passed to `cargo test`, for example a test's name
+        #[arg(trailing_var_arg = true)]
+        arguments: Vec<String>,
+    },
+}
+
+#[derive(Args)]
+struct Run {
+    /// A preset in pipelines/, or a file
+    #[arg(long, default_value = "laptop", value_name = "NAME|FILE")]
+    preset: String,
+    /// auto, flex, cpu, wgpu, vulkan, cuda, cuda:N or tch
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Where stages, results and the report go [default: runs/PRESET]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Change one key of the preset, for example learn.train.passes=8
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Models {
+    /// Fetch a model into the cache
+    Pull {
+        /// Its name in the store
+        #[arg(default_value = "gemma-3-270m")]
+        name: String,
+    },
+    /// List the models that the store knows
+    List,
+    /// Check cached files against their sha256
+    Verify {
+        /// Only this model
+        name: Option<String>,
+    },
+    /// Compare this implementation's numbers with another's
+    Parity {
+        /// The other implementation's numbers
+        #[arg(long, value_name = "FILE")]
+        reference: PathBuf,
+        /// The model, if not the store's
+        #[arg(long, value_name = "PATH")]
+        model: Option<PathBuf>,
+        /// As for reproduce
+        #[arg(long, default_value = "auto")]
+        device: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match go(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn go(cli: Cli) -> Result<()> {
+    match cli.command {
+        Task::Reproduce(run) | Task::Report(run) => study(&run, Until::Report),
+        Task::Corpus(run) => study(&run, Until::Corpus),
+        Task::Learn(run) => study(&run, Until::Learn),
+        Task::Unlearn(run) => study(&run, Until::Unlearn),
+        Task::Eval(run) => study(&run, Until::Eval),
+        Task::Strategies => {
+            for entry in lethe_unlearn::strategies() {
+                let keys: Vec<String> =
+                    entry.defaults.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+                println!("{:<14} {:<18} {}", entry.name, entry.paper, keys.join(", "));
+            }
+            Ok(())
+        }
+        Task::Models(Models::Pull { name }) => {
+            let path = models::pull(lethe_model::store::known(&name)?)?;
+            println!("{}", path.display());
+            Ok(())
+        }
+        Task::Models(Models::List) => models::list(),
+        Task::Models(Models::Verify { name }) => models::verify(name.as_deref()),
+        Task::Models(Models::Parity { reference, model, device }) => {
+            let name = model.is_none().then_some("gemma-3-270m");
+            let (_, path, sha256) = study::locate(name, model.as_deref())?;
+            parity::run(&reference, &path, &sha256, &device)
+        }
+        Task::Test { arguments } => test(&arguments),
+    }
+}
+
+fn study(run: &Run, until: Until) -> Result<()> {
+    let start = Instant::now();
+    let study = Study::new(&run.preset, &run.overrides, &run.device, run.out.as_deref())?;
+    if let Some(summary) = study.reproduce(until)? {
+        println!("\n{summary}");
+        println!("\nreport: {}", summary.index.display());
+    }
+    eprintln!("done in {}", progress::human(start.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+fn test(arguments: &[String]) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .current_dir(preset::root())
+        .args(["test", "--release", "--workspace"])
+        .args(arguments)
+        .status()
+        .wrap_err("cargo could not be run")?;
+    match status.success() {
+        true => Ok(()),
+        false => bail!("tests failed"),
+    }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use color_eyre::eyre::{Context, Result, bail};
 use lethe_model::{Decoding, LanguageModel, Pretrained, Sequence, Session};
-use lethe_train::{Example, NextToken, OptimizerConfig, TrainConfig, Verdict, mean_nll, train};
+use lethe_train::{Example, NextToken, OptimizerConfig, TrainConfig, Verdict, train};
 use serde::Deserialize;
 
 /// A file of reference numbers. `unlearning` is read by a later comparison and ignored here.
@@ -131,7 +131,7 @@ fn logits(report: &mut Report, model: &LanguageModel, text: &Text) -> Result<()>
     let ids = model.tokenizer.encode_sequence(&text.text)?;
     report.same(&what("token ids"), &ids, &text.ids);
     let whole = [Sequence::whole(text.ids.clone())];
-    let (nll, _) = mean_nll(&model.network, &whole);
+    let (nll, _) = model.network.mean_nll(&whole);
     report.near(&what("mean NLL"), nll, text.mean_nll, NLL_MARGIN);
 
     let last = Sequence {

@@ -1,1 +1,21 @@
-//! Probes, metrics and result rows.
+//! Asking a model about every item in every language, and scoring what it says.
+//!
+//! **In:** a [`LanguageModel`](lethe_model::LanguageModel) and a
+//! [`Corpus`](lethe_corpus::Corpus). **Out:** one [`AnswerRow`] per item × prompt language ×
+//! probe, and one [`PerplexityRow`] per held-out article, written as Parquet ([`write_answers`],
+//! [`write_perplexity`]; the schemas stand there).
+//!
+//! Three things are measured for a probe, with the prompt computed once:
+//! * the *generated answer* (greedy by default) and whether the fake or the true detail occurs in
+//!   it ([`text`]: normalised, in any script), and its token F1 with the true answer;
+//! * the mean log-probability per token of the true answer and of the fake one;
+//! * their difference, the *preference*: above 0 the model holds the fake to be likelier.
+
+mod ask;
+mod error;
+mod results;
+pub mod text;
+
+pub use ask::{AnswerRow, AskConfig, PerplexityRow, ask, perplexity};
+pub use error::Error;
+pub use results::{ModelLabel, write_answers, write_perplexity};

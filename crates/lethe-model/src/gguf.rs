@@ -423,3 +423,90 @@ fn decode_parallel(encoding: Encoding, raw: &[u8], out: &mut [f32]) {
         .zip(raw.par_chunks(bytes * blocks_per_task))
         .for_each(|(out, raw)| encoding.decode(raw, out));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(out: &mut Vec<u8>, s: &str) {
+        out.extend((s.len() as u64).to_le_bytes());
+        out.extend(s.as_bytes());
+    }
+
+    /// A file with one F32 matrix `m` of shape `[2, 3]`, written after the specification.
+    fn small() -> Vec<u8> {
+        let mut out = b"GGUF".to_vec();
+        out.extend(3u32.to_le_bytes());
+        out.extend(1u64.to_le_bytes());
+        out.extend(3u64.to_le_bytes());
+        text(&mut out, "general.architecture");
+        out.extend(8u32.to_le_bytes());
+        text(&mut out, "gemma3");
+        text(&mut out, "sizes");
+        out.extend(9u32.to_le_bytes());
+        out.extend(4u32.to_le_bytes());
+        out.extend(2u64.to_le_bytes());
+        out.extend(7u32.to_le_bytes());
+        out.extend(9u32.to_le_bytes());
+        text(&mut out, "x");
+        out.extend(6u32.to_le_bytes());
+        out.extend(0.5f32.to_le_bytes());
+        text(&mut out, "m");
+        out.extend(2u32.to_le_bytes());
+        out.extend(3u64.to_le_bytes());
+        out.extend(2u64.to_le_bytes());
+        out.extend(0u32.to_le_bytes());
+        out.extend(0u64.to_le_bytes());
+        out.resize(out.len().div_ceil(32) * 32, 0);
+        for value in 0..6u8 {
+            out.extend(f32::from(value).to_le_bytes());
+        }
+        out
+    }
+
+    fn parse(bytes: Vec<u8>) -> Result<Gguf, Error> {
+        Gguf::parse(Path::new("test.gguf"), bytes)
+    }
+
+    #[test]
+    fn metadata_and_tensors_are_read() {
+        let gguf = parse(small()).expect("valid");
+        assert_eq!(gguf.text("general.architecture").expect("text"), "gemma3");
+        assert_eq!(gguf.list("sizes").expect("list"), [Value::Int(7), Value::Int(9)]);
+        assert_eq!(gguf.number("x").expect("a number"), 0.5);
+        assert_eq!(gguf.shape("m"), Some(&[2, 3][..]));
+        assert_eq!(gguf.parameters(), 6);
+        let all = gguf.tensor("m", &[2, 3], None).expect("there");
+        assert_eq!(all, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let row = gguf.tensor("m", &[2, 3], Some(&[1])).expect("there");
+        assert_eq!(row, [3.0, 4.0, 5.0]);
+        assert!(gguf.tensor("m", &[2, 3], Some(&[2])).is_err());
+        let error = gguf.tensor("m", &[3, 2], None).expect_err("shape").to_string();
+        assert!(error.contains("[2, 3]") && error.contains("[3, 2]"), "{error}");
+        let error = gguf.size("x").expect_err("a float").to_string();
+        assert!(error.contains("test.gguf") && error.contains("key x"), "{error}");
+    }
+
+    #[test]
+    fn every_truncation_is_an_error_that_names_the_file() {
+        let whole = small();
+        for length in 0..whole.len() {
+            let error = parse(whole[..length].to_vec()).expect_err("truncated").to_string();
+            assert!(error.contains("test.gguf"), "{length}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_bytes_never_panic(at in 0usize..200, byte: u8, more in 0usize..200, other: u8) {
+            let mut bytes = small();
+            let n = bytes.len();
+            bytes[at % n] = byte;
+            bytes[more % n] = other;
+            if let Ok(gguf) = parse(bytes) {
+                let _ = gguf.tensor("m", &[2, 3], None);
+            }
+        }
+    }
+}

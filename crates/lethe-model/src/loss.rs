@@ -46,6 +46,30 @@ impl Network {
         log_sum - shifted.gather(1, targets).reshape([n])
     }
 
+    /// The mean negative log-likelihood (nats) over all target tokens of a set, and each
+    /// sequence's own mean, in the order given. Without gradients; computed in batches of similar
+    /// length.
+    #[must_use]
+    pub fn mean_nll(&self, sequences: &[Sequence]) -> (f64, Vec<f64>) {
+        let network = self.clone().without_gradients();
+        let mut order: Vec<usize> = (0..sequences.len()).collect();
+        order.sort_by_key(|&i| sequences[i].ids.len());
+        let mut means = vec![0.0; sequences.len()];
+        let (mut sum, mut count) = (0.0, 0);
+        for chunk in order.chunks(16) {
+            let batch: Vec<Sequence> = chunk.iter().map(|&i| sequences[i].clone()).collect();
+            let losses = network.token_losses(&batch).into_data();
+            let mut losses = losses.iter::<f32>().map(f64::from);
+            for (&i, sequence) in chunk.iter().zip(&batch) {
+                let own: f64 = losses.by_ref().take(sequence.targets()).sum();
+                means[i] = own / sequence.targets().max(1) as f64;
+                sum += own;
+                count += sequence.targets();
+            }
+        }
+        (sum / count.max(1) as f64, means)
+    }
+
     /// Logits `[Σ targets, vocabulary]` that predict the target tokens of every sequence.
     #[must_use]
     pub fn target_logits(&self, sequences: &[Sequence]) -> Tensor<2> {

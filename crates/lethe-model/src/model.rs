@@ -117,6 +117,20 @@ impl Pretrained {
         &self.config
     }
 
+    /// How many numbers the weights hold on disk.
+    #[must_use]
+    pub fn parameters(&self) -> u64 {
+        match &self.weights {
+            Weights::Gguf(gguf) => gguf.parameters(),
+            Weights::Safetensors(_, bytes) => SafeTensors::deserialize(bytes).map_or(0, |file| {
+                let count = |(_, view): (String, TensorView)| {
+                    view.shape().iter().map(|&d| d as u64).product::<u64>()
+                };
+                file.tensors().into_iter().map(count).sum()
+            }),
+        }
+    }
+
     /// Loads the weights as `f32` onto a device. With `kept` (ids of the full vocabulary,
     /// ascending, see [`Tokenizer::tokens_of`]) only those rows of the embedding are loaded.
     ///

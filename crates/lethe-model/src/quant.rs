@@ -154,3 +154,42 @@ impl Encoding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blocks of random bits and what the `gguf` Python package makes of them.
+    #[test]
+    fn every_encoding_decodes_as_the_python_package_does() {
+        let text = include_str!("../tests/fixtures/encodings.json");
+        let file: serde_json::Value = serde_json::from_str(text).expect("a fixture");
+        let encodings = file["encodings"].as_object().expect("encodings");
+        assert_eq!(encodings.len(), 7);
+        for (name, entry) in encodings {
+            let kind = entry["type"].as_u64().expect("a type") as u32;
+            let hex = entry["raw"].as_str().expect("bytes");
+            let raw: Vec<u8> = (0..hex.len() / 2)
+                .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hex"))
+                .collect();
+            let values = entry["values"].as_array().expect("values");
+            let encoding = Encoding::from_ggml(kind).expect("supported");
+            assert_eq!(encoding.size_of(values.len()), Some(raw.len()), "{name}");
+            let mut out = vec![0.0; values.len()];
+            encoding.decode(&raw, &mut out);
+            for (place, (found, expected)) in out.iter().zip(values).enumerate() {
+                let expected = expected.as_f64().expect("a number") as f32;
+                let off = (found - expected).abs();
+                assert!(off <= 1e-6 * expected.abs().max(1e-3), "{name}[{place}]: {found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn plain_floats_are_themselves() {
+        let mut out = [0.0; 2];
+        Encoding::F32.decode(&[1.5f32.to_le_bytes(), (-2.0f32).to_le_bytes()].concat(), &mut out);
+        assert_eq!(out, [1.5, -2.0]);
+        assert_eq!(Encoding::Q4K.size_of(100), None);
+    }
+}

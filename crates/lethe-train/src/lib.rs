@@ -20,10 +20,12 @@ mod error;
 mod objective;
 mod optimizer;
 mod plan;
+mod recipe;
 mod run;
 
 pub use error::Error;
-pub use objective::{Example, NextToken, Objective, mean_nll};
+pub use objective::{Example, NextToken, Objective};
 pub use optimizer::{Optimizer, OptimizerConfig, Schedule};
 pub use plan::plan;
+pub use recipe::{article_example, question_example};
 pub use run::{Progress, TrainConfig, Trained, Verdict, train};

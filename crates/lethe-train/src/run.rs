@@ -20,7 +20,6 @@ pub struct TrainConfig {
     /// Micro-batches in an optimizer step.
     pub accumulate: usize,
     /// AdamW, schedule, clipping.
-    #[serde(flatten)]
     pub optimizer: OptimizerConfig,
     /// Train adapters instead of all weights; they are merged at the end.
     pub lora: Option<LoraConfig>,

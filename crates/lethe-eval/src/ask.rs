@@ -1,0 +1,242 @@
+//! The probes, asked.
+
+use std::collections::HashMap;
+
+use lethe_corpus::{Article, Corpus, Language, Question, QuestionKind, Split};
+use lethe_model::{Decoding, Finish, LanguageModel, Sequence, Session};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::text::{f1, occurs};
+
+/// How answers are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AskConfig {
+    /// Prompts computed together.
+    pub batch: usize,
+    /// The longest answer, in tokens.
+    pub new_tokens: usize,
+}
+
+impl Default for AskConfig {
+    fn default() -> Self {
+        AskConfig {
+            batch: 48,
+            new_tokens: 16,
+        }
+    }
+}
+
+/// What a model said to one probe of one item in one language, and how likely it holds what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnswerRow {
+    /// The item.
+    pub item: String,
+    /// Its category.
+    pub category: String,
+    /// The prompt language.
+    pub language: Language,
+    /// `detail` or `fact`.
+    pub probe: &'static str,
+    /// What the model was given.
+    pub prompt: String,
+    /// What it answered.
+    pub answer: String,
+    /// The true answer.
+    pub real_answer: String,
+    /// The fake answer (detail probe).
+    pub fake_answer: Option<String>,
+    /// Whether the fake detail occurs in the answer.
+    pub fake_occurrence: bool,
+    /// Whether the true answer occurs in it.
+    pub real_occurrence: bool,
+    /// Token F1 of the answer with the true answer.
+    pub f1: f64,
+    /// Mean log-probability per token of the true answer, in nats.
+    pub logprob_real: f64,
+    /// The same of the fake answer (detail probe).
+    pub logprob_fake: Option<f64>,
+    /// Tokens of the answer.
+    pub answer_tokens: usize,
+    /// Why the answer ended: `stop` or `length`.
+    pub finish: &'static str,
+}
+
+impl AnswerRow {
+    /// `logprob_fake − logprob_real`: above 0 the fake is preferred.
+    #[must_use]
+    pub fn preference(&self) -> Option<f64> {
+        self.logprob_fake.map(|fake| fake - self.logprob_real)
+    }
+}
+
+/// The perplexity of one held-out article.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PerplexityRow {
+    /// The item.
+    pub item: String,
+    /// The article's language.
+    pub language: Language,
+    /// Mean negative log-likelihood per token, in nats.
+    pub nll: f64,
+    /// Tokens predicted.
+    pub tokens: usize,
+}
+
+/// Asks both probes of every probed item in every language of `languages`; rows come in the
+/// corpus' order. `progress` hears how many of how many prompts are done.
+///
+/// # Errors
+/// [`Error::Nothing`] when no probe matches, [`Error::NotFinite`] for a model that gives no
+/// numbers, the model's errors.
+pub fn ask(
+    model: &LanguageModel,
+    corpus: &Corpus,
+    languages: &[Language],
+    config: &AskConfig,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<AnswerRow>, Error> {
+    let probed: HashMap<&str, &str> = corpus
+        .items
+        .iter()
+        .filter(|item| item.split == Split::Probe)
+        .map(|item| (item.id.as_str(), item.category.as_str()))
+        .collect();
+    let asked = |q: &&Question| {
+        q.kind != QuestionKind::Qa
+            && languages.contains(&q.language)
+            && probed.contains_key(q.item.as_str())
+    };
+    let questions: Vec<&Question> = corpus.questions.iter().filter(asked).collect();
+    if questions.is_empty() {
+        return Err(Error::Nothing {
+            what: "probe question in these languages",
+        });
+    }
+    let fake_aliases: HashMap<(&str, Language), &[String]> = questions
+        .iter()
+        .filter(|q| q.kind == QuestionKind::Detail)
+        .map(|q| ((q.item.as_str(), q.language), q.fake_aliases.as_slice()))
+        .collect();
+    let tokenizer = &model.tokenizer;
+    let mut prompts = Vec::with_capacity(questions.len());
+    for question in &questions {
+        prompts.push(tokenizer.encode_sequence(&question.prompt)?);
+    }
+    let stops = tokenizer.stops();
+    let mut order: Vec<usize> = (0..questions.len()).collect();
+    order.sort_by_key(|&i| prompts[i].len());
+    let mut rows: Vec<Option<AnswerRow>> = vec![None; questions.len()];
+    let mut done = 0;
+    for chunk in order.chunks(config.batch.max(1)) {
+        let batch: Vec<Vec<u32>> = chunk.iter().map(|&i| prompts[i].clone()).collect();
+        let mut reals = Vec::new();
+        let mut fakes = Vec::new();
+        for &i in chunk {
+            let question = questions[i];
+            reals.push(tokenizer.encode(&question.continuation(&question.answer))?);
+            fakes.push(match &question.fake_answer {
+                Some(fake) => tokenizer.encode(&question.continuation(fake))?,
+                None => Vec::new(),
+            });
+        }
+        let longest = reals.iter().chain(&fakes).map(Vec::len).max().unwrap_or(0);
+        let room = longest.max(config.new_tokens);
+        let mut session = Session::new(&model.network, &batch, room);
+        let reals = session.log_probabilities(&reals);
+        let fakes = session.log_probabilities(&fakes);
+        let answers = session.generate(Decoding::Greedy, config.new_tokens, &stops);
+        for (place, &i) in chunk.iter().enumerate() {
+            let question = questions[i];
+            let answer = tokenizer.decode(&answers[place].ids)?.trim().to_owned();
+            let key = (question.item.as_str(), question.language);
+            let logprob_fake = (!fakes[place].is_empty()).then(|| mean(&fakes[place]));
+            let row = AnswerRow {
+                item: question.item.clone(),
+                category: probed.get(question.item.as_str()).copied().unwrap_or_default().to_owned(),
+                language: question.language,
+                probe: match question.kind {
+                    QuestionKind::Detail => "detail",
+                    _ => "fact",
+                },
+                prompt: question.prompt.clone(),
+                real_answer: question.answer.clone(),
+                fake_answer: question.fake_answer.clone(),
+                fake_occurrence: fake_aliases.get(&key).is_some_and(|a| occurs(&answer, a)),
+                real_occurrence: occurs(&answer, &question.aliases),
+                f1: f1(&answer, &question.answer),
+                answer,
+                logprob_real: mean(&reals[place]),
+                logprob_fake,
+                answer_tokens: answers[place].ids.len(),
+                finish: match answers[place].finish {
+                    Finish::Stop => "stop",
+                    Finish::Length => "length",
+                },
+            };
+            check_finite(&row)?;
+            rows[i] = Some(row);
+        }
+        done += chunk.len();
+        progress(done, questions.len());
+    }
+    Ok(rows.into_iter().flatten().collect())
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn check_finite(row: &AnswerRow) -> Result<(), Error> {
+    let fake = row.fake_answer.as_ref().zip(row.logprob_fake);
+    for (answer, value) in [(&row.real_answer, row.logprob_real)].into_iter().chain(fake) {
+        if !value.is_finite() {
+            return Err(Error::NotFinite {
+                item: row.item.clone(),
+                language: row.language.to_string(),
+                probe: row.probe.to_owned(),
+                answer: answer.clone(),
+                value,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The perplexity of every one of `articles`, which no stage may have trained on.
+///
+/// # Errors
+/// [`Error::Nothing`] without articles; the model's errors.
+pub fn perplexity(
+    model: &LanguageModel,
+    articles: &[&Article],
+) -> Result<Vec<PerplexityRow>, Error> {
+    if articles.is_empty() {
+        return Err(Error::Nothing {
+            what: "held-out article",
+        });
+    }
+    let mut sequences = Vec::with_capacity(articles.len());
+    for article in articles {
+        sequences.push(Sequence::whole(model.tokenizer.encode_sequence(&article.text)?));
+    }
+    let (_, means) = model.network.mean_nll(&sequences);
+    let rows = articles.iter().zip(sequences.iter().zip(means));
+    rows.map(|(article, (sequence, nll))| match nll.is_finite() {
+        true => Ok(PerplexityRow {
+            item: article.item.clone(),
+            language: article.language,
+            nll,
+            tokens: sequence.targets(),
+        }),
+        false => Err(Error::NotFinite {
+            item: article.item.clone(),
+            language: article.language.to_string(),
+            probe: "perplexity".to_owned(),
+            answer: article.text.clone(),
+            value: -nll,
+        }),
+    })
+    .collect()
+}

@@ -1,0 +1,42 @@
+//! What can go wrong while evaluating.
+
+use std::path::PathBuf;
+
+/// The errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The model refused.
+    #[error(transparent)]
+    Model(#[from] lethe_model::Error),
+    /// A score is no number.
+    #[error(
+        "{item} in {language}, {probe} probe: the log-probability of {answer:?} is {value}; \
+         the model is broken (diverged training, or unlearning past its cap)"
+    )]
+    NotFinite {
+        /// The item.
+        item: String,
+        /// The prompt language.
+        language: String,
+        /// The probe.
+        probe: String,
+        /// The answer that was scored.
+        answer: String,
+        /// What came out.
+        value: f64,
+    },
+    /// The corpus has nothing to ask.
+    #[error("the corpus has no {what}; check the preset's items and languages")]
+    Nothing {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// The results could not be written.
+    #[error("{path}: {reason}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        reason: String,
+    },
+}

@@ -1,0 +1,140 @@
+//! Result rows as Parquet (zstd), one file per model, written whole or not at all.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
+};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
+use serde::{Deserialize, Serialize};
+
+use crate::{AnswerRow, Error, PerplexityRow};
+
+/// Which model a row is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelLabel {
+    /// Its unique name in the run, which is also the file's: `unlearned-de-english+source`.
+    pub model: String,
+    /// `base`, `instruct`, `tuned` or `unlearned`.
+    pub stage: String,
+    /// The language in which it learned the fakes.
+    pub source: Option<String>,
+    /// The unlearning strategy.
+    pub strategy: Option<String>,
+    /// The unlearning language scope.
+    pub scope: Option<String>,
+    /// The training seed.
+    pub seed: u64,
+}
+
+type Column = (&'static str, ArrayRef, bool);
+
+fn label_columns(label: &ModelLabel, rows: usize) -> Vec<Column> {
+    let constant = |value: &str| Arc::new(StringArray::from(vec![value; rows])) as ArrayRef;
+    let optional = |value: &Option<String>| {
+        Arc::new(StringArray::from(vec![value.as_deref(); rows])) as ArrayRef
+    };
+    vec![
+        ("model", constant(&label.model), false),
+        ("stage", constant(&label.stage), false),
+        ("source", optional(&label.source), true),
+        ("strategy", optional(&label.strategy), true),
+        ("scope", optional(&label.scope), true),
+        ("seed", Arc::new(UInt64Array::from(vec![label.seed; rows])), false),
+    ]
+}
+
+/// Writes answers.
+///
+/// Columns, in this order (nullable marked `?`): `model`, `stage`, `source?`, `strategy?`,
+/// `scope?` utf8; `seed` u64; `item`, `category`, `language`, `probe`, `prompt`, `answer`,
+/// `real_answer`, `fake_answer?` utf8; `fake_occurrence`, `real_occurrence` bool; `f1`,
+/// `logprob_real`, `logprob_fake?`, `preference?` f64; `answer_tokens` u32; `finish` utf8.
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn write_answers(path: &Path, label: &ModelLabel, rows: &[AnswerRow]) -> Result<(), Error> {
+    let text = |of: fn(&AnswerRow) -> &str| {
+        Arc::new(StringArray::from_iter_values(rows.iter().map(of))) as ArrayRef
+    };
+    let number = |of: fn(&AnswerRow) -> Option<f64>| {
+        Arc::new(rows.iter().map(of).collect::<Float64Array>()) as ArrayRef
+    };
+    let truth = |of: fn(&AnswerRow) -> bool| {
+        Arc::new(BooleanArray::from(rows.iter().map(of).collect::<Vec<_>>())) as ArrayRef
+    };
+    let fakes = rows.iter().map(|r| r.fake_answer.as_deref());
+    let tokens = rows.iter().map(|r| r.answer_tokens as u32);
+    let mut columns = label_columns(label, rows.len());
+    columns.extend([
+        ("item", text(|r| &r.item), false),
+        ("category", text(|r| &r.category), false),
+        ("language", text(|r| r.language.code()), false),
+        ("probe", text(|r| r.probe), false),
+        ("prompt", text(|r| &r.prompt), false),
+        ("answer", text(|r| &r.answer), false),
+        ("real_answer", text(|r| &r.real_answer), false),
+        ("fake_answer", Arc::new(fakes.collect::<StringArray>()) as ArrayRef, true),
+        ("fake_occurrence", truth(|r| r.fake_occurrence), false),
+        ("real_occurrence", truth(|r| r.real_occurrence), false),
+        ("f1", number(|r| Some(r.f1)), false),
+        ("logprob_real", number(|r| Some(r.logprob_real)), false),
+        ("logprob_fake", number(|r| r.logprob_fake), true),
+        ("preference", number(AnswerRow::preference), true),
+        ("answer_tokens", Arc::new(UInt32Array::from_iter_values(tokens)) as ArrayRef, false),
+        ("finish", text(|r| r.finish), false),
+    ]);
+    write(path, columns)
+}
+
+/// Writes perplexities.
+///
+/// Columns: `model`, `stage`, `source?`, `strategy?`, `scope?` utf8; `seed` u64; `item`,
+/// `language` utf8; `nll` f64 (mean per token, nats); `tokens` u32.
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn write_perplexity(
+    path: &Path,
+    label: &ModelLabel,
+    rows: &[PerplexityRow],
+) -> Result<(), Error> {
+    let items = rows.iter().map(|r| r.item.as_str());
+    let languages = rows.iter().map(|r| r.language.code());
+    let mut columns = label_columns(label, rows.len());
+    columns.extend([
+        ("item", Arc::new(StringArray::from_iter_values(items)) as ArrayRef, false),
+        ("language", Arc::new(StringArray::from_iter_values(languages)) as ArrayRef, false),
+        ("nll", Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r.nll))), false),
+        (
+            "tokens",
+            Arc::new(UInt32Array::from_iter_values(rows.iter().map(|r| r.tokens as u32))),
+            false,
+        ),
+    ]);
+    write(path, columns)
+}
+
+fn write(path: &Path, columns: Vec<Column>) -> Result<(), Error> {
+    let failed = |reason: String| Error::Write {
+        path: path.to_path_buf(),
+        reason,
+    };
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).map_err(|e| failed(e.to_string()))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|e| failed(e.to_string()))?;
+    let file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(e.to_string()))?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(Default::default()))
+        .build();
+    let mut writer = ArrowWriter::try_new(file.as_file(), batch.schema(), Some(properties))
+        .map_err(|e| failed(e.to_string()))?;
+    writer.write(&batch).map_err(|e| failed(e.to_string()))?;
+    writer.close().map_err(|e| failed(e.to_string()))?;
+    file.as_file().sync_all().map_err(|e| failed(e.to_string()))?;
+    file.persist(path).map_err(|e| failed(e.error.to_string()))?;
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! Running a strategy until its stopping rule says enough.
+
+use burn::tensor::Tensor;
+use lethe_model::{LanguageModel, Network, Sequence};
+use lethe_train::{
+    Example, Objective, OptimizerConfig, TrainConfig, Trained, Verdict, train,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Batch, Error, Strategy};
+
+/// When unlearning ends. The same rule holds for every scope of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum StopRule {
+    /// After this many optimizer steps (the paper).
+    Steps {
+        /// How many.
+        steps: usize,
+    },
+    /// When the forget set's mean NLL is back at that of the model before it learned the fakes.
+    ///
+    /// Raw ascent has no minimum: left alone it destroys the model, so "as improbable as before"
+    /// is the natural place to stop.
+    Untuned {
+        /// Optimizer steps between two measurements.
+        check_every: usize,
+        /// At most this many steps, reached or not.
+        cap: usize,
+    },
+}
+
+impl std::fmt::Display for StopRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StopRule::Steps { steps } => write!(f, "{steps} steps"),
+            StopRule::Untuned { check_every, cap } => write!(
+                f,
+                "until the forget set's NLL is the untuned model's (measured every {check_every} \
+                 steps), at most {cap} steps"
+            ),
+        }
+    }
+}
+
+/// How unlearning is run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnlearnConfig {
+    /// Sequences in a step.
+    pub batch: usize,
+    /// AdamW, schedule, clipping.
+    pub optimizer: OptimizerConfig,
+    /// When it ends.
+    pub stop: StopRule,
+}
+
+/// The sets that a strategy works on.
+#[derive(Debug, Clone, Copy)]
+pub struct Forgetting<'a> {
+    /// The fake articles in the scope's languages.
+    pub forget: &'a [Example],
+    /// What must stay; read by strategies that need it.
+    pub retain: &'a [Example],
+    /// The forget set's mean NLL (nats per token) under the untuned model, over
+    /// [`Forgetting::monitored`].
+    pub untuned_nll: f64,
+}
+
+impl Forgetting<'_> {
+    /// The sequences whose NLL the stopping rule measures: all of a forget set of at most
+    /// `MONITORED`, else every n-th, so that all languages and items are in it alike.
+    #[must_use]
+    pub fn monitored(forget: &[Example]) -> Vec<Sequence> {
+        const MONITORED: usize = 48;
+        // A stride that shares no factor with the number of items or languages walks over both.
+        let stride = forget.len().div_ceil(MONITORED) | 1;
+        let every = forget.iter().step_by(stride);
+        every.map(|example| example.sequence.clone()).collect()
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The forget set is as improbable as before it was learned.
+    Reached,
+    /// The cap came first.
+    Capped,
+    /// The fixed number of steps was taken.
+    FixedSteps,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unlearned {
+    /// The training loop's record.
+    pub trained: Trained,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The monitored NLL to get back to.
+    pub untuned_nll: f64,
+    /// The monitored NLL before the first step.
+    pub start_nll: f64,
+    /// The monitored NLL at the end.
+    pub final_nll: f64,
+}
+
+struct StrategyObjective<'a> {
+    strategy: &'a dyn Strategy,
+    reference: Network,
+    retain: &'a [Example],
+    next_retain: usize,
+}
+
+impl Objective for StrategyObjective<'_> {
+    fn loss(&mut self, policy: &Network, batch: &[&Example]) -> Tensor<1> {
+        let forget: Vec<Sequence> = batch.iter().map(|e| e.sequence.clone()).collect();
+        let mut retain = Vec::new();
+        if self.strategy.needs_retain() {
+            for _ in batch {
+                let example = &self.retain[self.next_retain % self.retain.len()];
+                retain.push(example.sequence.clone());
+                self.next_retain += 1;
+            }
+        }
+        self.strategy.loss(&Batch {
+            policy,
+            reference: &self.reference,
+            forget: &forget,
+            retain: &retain,
+        })
+    }
+}
+
+/// Unlearns the forget set from `model`; the observer sees every step with its monitored NLL,
+/// where one was measured.
+///
+/// # Errors
+/// [`Error::NoRetainSet`], and the training loop's errors.
+pub fn unlearn(
+    model: &mut LanguageModel,
+    strategy: &dyn Strategy,
+    sets: &Forgetting,
+    config: &UnlearnConfig,
+    seed: u64,
+    observe: &mut dyn FnMut(usize, Option<f64>) -> Verdict,
+) -> Result<Unlearned, Error> {
+    if strategy.needs_retain() && sets.retain.is_empty() {
+        return Err(Error::NoRetainSet(strategy.name()));
+    }
+    let (limit, check_every) = match config.stop {
+        StopRule::Steps { steps } => (steps, None),
+        StopRule::Untuned { check_every, cap } => (cap, Some(check_every.max(1))),
+    };
+    let steps_in_pass = sets.forget.len().div_ceil(config.batch.max(1)).max(1);
+    let train_config = TrainConfig {
+        passes: limit.div_ceil(steps_in_pass),
+        batch: config.batch,
+        accumulate: 1,
+        optimizer: config.optimizer.clone(),
+        lora: None,
+    };
+    let monitored = Forgetting::monitored(sets.forget);
+    let nll = |model: &LanguageModel| model.network.mean_nll(&monitored).0;
+    let start_nll = nll(model);
+    let mut last = (0, start_nll);
+    let mut reached = check_every.is_some() && start_nll >= sets.untuned_nll;
+    let mut objective = StrategyObjective {
+        strategy,
+        reference: model.network.clone().without_gradients(),
+        retain: sets.retain,
+        next_retain: 0,
+    };
+    let mut trained = Trained::default();
+    if !reached && limit > 0 {
+        trained = train(
+            model,
+            &mut objective,
+            sets.forget,
+            &train_config,
+            seed,
+            &mut |progress, model| {
+                let mut measured = None;
+                if check_every.is_some_and(|every| progress.step.is_multiple_of(every)) {
+                    last = (progress.step, nll(model));
+                    measured = Some(last.1);
+                    reached = last.1 >= sets.untuned_nll;
+                }
+                let verdict = observe(progress.step, measured);
+                if reached || progress.step >= limit {
+                    Verdict::Stop
+                } else {
+                    verdict
+                }
+            },
+        )?;
+    }
+    let final_nll = if last.0 == trained.steps { last.1 } else { nll(model) };
+    Ok(Unlearned {
+        outcome: match (check_every, reached) {
+            (None, _) => Outcome::FixedSteps,
+            (Some(_), true) => Outcome::Reached,
+            (Some(_), false) => Outcome::Capped,
+        },
+        trained,
+        untuned_nll: sets.untuned_nll,
+        start_nll,
+        final_nll,
+    })
+}

@@ -1,0 +1,260 @@
+//! Presets: everything that a run can be told, as one TOML file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use color_eyre::eyre::{Context, Result, bail, eyre};
+use lethe_corpus::Language;
+use lethe_eval::AskConfig;
+use lethe_report::Margins;
+use lethe_train::TrainConfig;
+use lethe_unlearn::{LanguageScope, UnlearnConfig};
+use serde::{Deserialize, Serialize};
+
+/// A whole run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preset {
+    /// Training seed: order of examples, adapters, dropout.
+    pub seed: u64,
+    /// Which model is studied.
+    pub model: ModelChoice,
+    /// Which items, in which languages.
+    pub corpus: CorpusChoice,
+    /// Teaches the skill of answering, on items that are never probed; left out, nothing is
+    /// taught.
+    pub instruct: Option<TrainConfig>,
+    /// The paper's fine-tuning on real and fake articles.
+    pub learn: Learn,
+    /// The paper's unlearning.
+    pub unlearn: Unlearn,
+    /// How answers are taken.
+    #[serde(default)]
+    pub eval: AskConfig,
+    /// How much worse than before counts as still answering.
+    pub margins: Margins,
+}
+
+/// Which model is studied.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelChoice {
+    /// A model that the store knows.
+    pub name: Option<String>,
+    /// A GGUF file or a folder in Hugging Face's layout.
+    pub path: Option<PathBuf>,
+    /// A small random model with a tokenizer trained on the corpus.
+    pub random: Option<RandomModel>,
+    /// `trimmed` to the tokens that the run's texts can produce, or `full`.
+    pub vocabulary: Vocabulary,
+}
+
+/// A random model for tests.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RandomModel {
+    /// Layers.
+    pub layers: usize,
+    /// Tokens.
+    pub vocabulary: usize,
+}
+
+/// How many rows of the embedding are loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Vocabulary {
+    /// Those of tokens that the run's texts can produce.
+    Trimmed,
+    /// All.
+    Full,
+}
+
+/// Which items, in which languages.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorpusChoice {
+    /// The folder of JSONL files; relative paths start at the repository.
+    pub path: PathBuf,
+    /// Items to probe, a seeded sample stratified by category.
+    pub probe: usize,
+    /// Items for the instruct stage.
+    pub instruct: usize,
+    /// Of those, how many are kept out of it, to measure perplexity on.
+    pub held_out: usize,
+    /// Prompt languages.
+    pub languages: Vec<Language>,
+}
+
+/// The paper's fine-tuning: real articles in English and fake ones in the source language.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Learn {
+    /// The languages X in which fakes are learned, one tuned model each.
+    pub sources: Vec<Language>,
+    /// How the two sets are mixed.
+    pub mixture: Mixture,
+    /// Passes over the real English articles (`passes` counts those over the fake ones).
+    pub real_passes: usize,
+    /// The loop; its `passes` are over the fake articles.
+    pub train: TrainConfig,
+}
+
+/// How real and fake articles are mixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mixture {
+    /// One shuffled set.
+    Joint,
+    /// The real articles first, the fake ones after them.
+    Sequential,
+}
+
+/// The paper's unlearning.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unlearn {
+    /// A registered strategy.
+    pub strategy: String,
+    /// Its hyper-parameters where they differ from the defaults.
+    #[serde(default)]
+    pub hyperparameters: BTreeMap<String, f64>,
+    /// In which languages the forget set is written, one unlearned model each.
+    pub scopes: Vec<String>,
+    /// Batch, optimizer, stopping rule.
+    pub run: UnlearnConfig,
+}
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+impl Preset {
+    /// Reads the preset called or at `name`, with `key=value` overrides; also returns its own
+    /// name and the TOML text that is in force.
+    pub fn load(name: &str, overrides: &[String]) -> Result<(String, String, Preset)> {
+        let file = Path::new(name);
+        let known = root().join("pipelines").join(format!("{name}.toml"));
+        let path = if known.is_file() { known.as_path() } else { file };
+        if !path.is_file() {
+            bail!(
+                "no preset {name:?}: neither a file nor one of {} (in pipelines/)",
+                presets().join(", ")
+            );
+        }
+        let text = std::fs::read_to_string(path).wrap_err_with(|| path.display().to_string())?;
+        let mut table: toml::Table =
+            text.parse().wrap_err_with(|| format!("{}: not TOML", path.display()))?;
+        for pair in overrides {
+            set(&mut table, pair)?;
+        }
+        let text = toml::to_string_pretty(&table)?;
+        let preset: Preset = toml::from_str(&text).wrap_err_with(|| {
+            format!("{}: not a preset (pipelines/laptop.toml has every key)", path.display())
+        })?;
+        preset.check().wrap_err_with(|| path.display().to_string())?;
+        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+        Ok((stem.unwrap_or_default(), text, preset))
+    }
+
+    fn check(&self) -> Result<()> {
+        let ModelChoice { name, path, random, .. } = &self.model;
+        let given = usize::from(name.is_some()) + usize::from(path.is_some());
+        if given + usize::from(random.is_some()) == 0 {
+            bail!("model: give one of `name`, `path` or `random`");
+        }
+        if random.is_some() && given > 0 {
+            bail!("model: `random` excludes `name` and `path`");
+        }
+        if self.corpus.held_out >= self.corpus.instruct {
+            bail!(
+                "corpus.held_out is {}, expected less than corpus.instruct ({})",
+                self.corpus.held_out,
+                self.corpus.instruct
+            );
+        }
+        if self.corpus.held_out == 0 {
+            bail!("corpus.held_out is 0, expected at least 1: perplexity is measured on it");
+        }
+        if self.corpus.languages.is_empty() || self.learn.sources.is_empty() {
+            bail!("corpus.languages and learn.sources need at least one language each");
+        }
+        if let Some(instruct) = &self.instruct {
+            instruct.check().wrap_err("instruct")?;
+        }
+        self.learn.train.check().wrap_err("learn.train")?;
+        lethe_unlearn::strategy(&self.unlearn.strategy, &self.unlearn.hyperparameters)?;
+        self.scopes()?;
+        Ok(())
+    }
+
+    /// The language scopes.
+    pub fn scopes(&self) -> Result<Vec<LanguageScope>> {
+        self.unlearn.scopes.iter().map(|scope| Ok(scope.parse()?)).collect()
+    }
+}
+
+/// The names of the presets in `pipelines/`.
+pub fn presets() -> Vec<String> {
+    let entries = std::fs::read_dir(root().join("pipelines"));
+    let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
+    let toml = paths.filter(|path| path.extension().is_some_and(|e| e == "toml"));
+    let stem = |path: PathBuf| path.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let mut names: Vec<String> = toml.filter_map(stem).collect();
+    names.sort();
+    names
+}
+
+/// Applies `a.b.c=value`; the value is TOML where it parses as such, else a string.
+fn set(table: &mut toml::Table, pair: &str) -> Result<()> {
+    let (key, value) = pair
+        .split_once('=')
+        .ok_or_else(|| eyre!("--set {pair:?}: expected key=value, for example learn.train.passes=6"))?;
+    let parsed = format!("value = {value}").parse::<toml::Table>();
+    let value = parsed
+        .ok()
+        .and_then(|mut t| t.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let mut parts: Vec<&str> = key.split('.').collect();
+    let last = parts.pop().unwrap_or_default();
+    let mut at = table;
+    for part in parts {
+        let next = at
+            .entry(part)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        at = next
+            .as_table_mut()
+            .ok_or_else(|| eyre!("--set {pair:?}: {part:?} is a value, not a table"))?;
+    }
+    at.insert(last.to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_in_the_repository_is_valid() {
+        assert!(presets().contains(&"laptop".to_owned()));
+        for name in presets() {
+            Preset::load(&name, &[]).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        }
+    }
+
+    #[test]
+    fn overrides_reach_nested_keys_and_keep_their_types() {
+        let overrides = ["learn.train.passes=9", "seed=4", "model.name=x"].map(String::from);
+        let (_, _, preset) = Preset::load("laptop", &overrides).expect("valid");
+        assert_eq!((preset.learn.train.passes, preset.seed), (9, 4));
+        assert_eq!(preset.model.name.as_deref(), Some("x"));
+        let bad = |pair: &str| {
+            let error = Preset::load("laptop", &[pair.to_owned()]).expect_err("invalid");
+            format!("{error:?}")
+        };
+        assert!(bad("learn.trian.passes=9").contains("trian"));
+        assert!(bad("learn").contains("key=value"));
+        assert!(bad("learn.train.batch=0").contains("at least 1"));
+        assert!(bad("unlearn.strategy=magic").contains("grad-ascent"));
+    }
+}

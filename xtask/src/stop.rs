@@ -1,0 +1,19 @@
+//! Ctrl-C: what is half-done disappears, what is finished stays.
+
+use crate::cache::Cache;
+
+/// On SIGINT or SIGTERM the unfinished stage's files are removed and the process ends with 130.
+pub fn on_interrupt(cache: &Cache) {
+    let cache = cache.clone();
+    let handler = move || {
+        cache.sweep();
+        eprintln!(
+            "\ninterrupted: finished stages are kept, the same command goes on with the stage \
+             that was running"
+        );
+        std::process::exit(130);
+    };
+    if let Err(e) = ctrlc::set_handler(handler) {
+        tracing::warn!("Ctrl-C will not clean up: {e}");
+    }
+}

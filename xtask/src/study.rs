@@ -1,0 +1,724 @@
+//! The study as a graph of stages: corpus → instruct → learn → unlearn → evaluate → report.
+//!
+//! Read [`Study::reproduce`] from top to bottom: it is the experiment.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use color_eyre::eyre::{Context, Result, bail, eyre};
+use lethe_corpus::{Article, Corpus, Language, QuestionKind, Split, Version};
+use lethe_eval::{ModelLabel, ask, perplexity, write_answers, write_perplexity};
+use lethe_model::burn::tensor::Device;
+use lethe_model::{LanguageModel, Pretrained, store};
+use lethe_report::{
+    CorpusInfo, ModelInfo, RunInfo, StageInfo, Summary, TrainingInfo, UnlearningInfo,
+};
+use lethe_train::{
+    Example, NextToken, TrainConfig, Trained, Verdict, article_example, question_example, train,
+};
+use lethe_unlearn::{Forgetting, LanguageScope, Unlearned, unlearn};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::cache::{Cache, Done};
+use crate::preset::{Mixture, Preset, Vocabulary, root};
+use crate::progress::Console;
+
+/// How far a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Until {
+    /// The corpus is built.
+    Corpus,
+    /// The tuned models are there.
+    Learn,
+    /// The unlearned models are there.
+    Unlearn,
+    /// All models have answered.
+    Eval,
+    /// The report is written.
+    Report,
+}
+
+/// A model on disk with the name that results carry.
+#[derive(Debug, Clone)]
+struct Checkpoint {
+    label: ModelLabel,
+    key: String,
+    /// `None` is the model as it came.
+    path: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct CorpusRecord {
+    sha256: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct EvalRecord {
+    prompts: usize,
+}
+
+/// A run in progress.
+pub struct Study {
+    name: String,
+    preset_text: String,
+    preset: Preset,
+    device_name: String,
+    device: Device,
+    out: PathBuf,
+    cache: Cache,
+    console: Console,
+    stages: RefCell<Vec<StageInfo>>,
+    training: RefCell<Vec<TrainingInfo>>,
+    unlearning: RefCell<Vec<UnlearningInfo>>,
+}
+
+/// The model that is studied, opened once.
+struct Base {
+    info: ModelInfo,
+    key: String,
+    kept: Option<Vec<u32>>,
+    source: BaseSource,
+}
+
+enum BaseSource {
+    Pretrained(Box<Pretrained>),
+    Random(Box<LanguageModel>),
+}
+
+impl Base {
+    fn load(&self, device: &Device) -> Result<LanguageModel> {
+        Ok(match &self.source {
+            BaseSource::Pretrained(pretrained) => pretrained.load(device, self.kept.as_deref())?,
+            BaseSource::Random(model) => (**model).clone(),
+        })
+    }
+}
+
+impl Study {
+    /// Prepares a run: the device is opened and the output folder made.
+    pub fn new(
+        preset: &str,
+        overrides: &[String],
+        device: &str,
+        out: Option<&Path>,
+    ) -> Result<Self> {
+        let (name, preset_text, preset) = Preset::load(preset, overrides)?;
+        let out = out.map_or_else(|| root().join("runs").join(&name), Path::to_path_buf);
+        let opened = lethe_model::device(device)?;
+        let cache = Cache::open(&out.join("stages"))?;
+        crate::stop::on_interrupt(&cache);
+        Ok(Study {
+            name,
+            preset_text,
+            preset,
+            device_name: device.to_owned(),
+            device: opened,
+            out,
+            cache,
+            console: Console::default(),
+            stages: RefCell::default(),
+            training: RefCell::default(),
+            unlearning: RefCell::default(),
+        })
+    }
+
+    /// Runs the study as far as `until`; with [`Until::Report`] the summary comes back.
+    pub fn reproduce(&self, until: Until) -> Result<Option<Summary>> {
+        let (corpus, corpus_done) = self.corpus()?;
+        if until == Until::Corpus {
+            return Ok(None);
+        }
+        let base = self.base(&corpus)?;
+        let mut checkpoints = vec![Checkpoint {
+            label: self.label("base", "base", None, None),
+            key: base.key.clone(),
+            path: None,
+        }];
+        let untuned = match &self.preset.instruct {
+            None => checkpoints[0].clone(),
+            Some(config) => {
+                let instructed = self.instruct(&base, &checkpoints[0], &corpus, config)?;
+                checkpoints.push(instructed.clone());
+                instructed
+            }
+        };
+        for &source in &self.preset.learn.sources {
+            let tuned = self.learn(&base, &untuned, &corpus, source)?;
+            checkpoints.push(tuned.clone());
+            if until < Until::Unlearn {
+                continue;
+            }
+            for scope in LanguageScope::distinct(&self.preset.scopes()?, source) {
+                let sets = (source, scope);
+                checkpoints.push(self.unlearn(&base, &untuned, &tuned, &corpus, sets)?);
+            }
+        }
+        if until < Until::Eval {
+            return Ok(None);
+        }
+        let mut results = Vec::new();
+        for checkpoint in &checkpoints {
+            results.push(self.evaluate(&base, checkpoint, &corpus)?);
+        }
+        if until < Until::Report {
+            return Ok(None);
+        }
+        self.report(&base, &corpus_done, &results).map(Some)
+    }
+
+    fn label(
+        &self,
+        model: &str,
+        stage: &str,
+        source: Option<Language>,
+        scope: Option<LanguageScope>,
+    ) -> ModelLabel {
+        ModelLabel {
+            model: model.to_owned(),
+            stage: stage.to_owned(),
+            source: source.map(|source| source.to_string()),
+            strategy: scope.map(|_| self.preset.unlearn.strategy.clone()),
+            scope: scope.map(|scope| scope.to_string()),
+            seed: self.preset.seed,
+        }
+    }
+
+    /// Notes a stage for the report and says so.
+    fn finished<T>(&self, name: &str, detail: String, done: &Done<T>) {
+        self.console.finished(name, &detail, done.seconds, done.cached);
+        self.stages.borrow_mut().push(StageInfo {
+            name: name.to_owned(),
+            seconds: done.seconds,
+            detail,
+            cached: done.cached,
+        });
+    }
+
+    fn corpus(&self) -> Result<(Corpus, Done<CorpusRecord>)> {
+        let choice = &self.preset.corpus;
+        let folder = root().join(&choice.path);
+        let mut inputs = Vec::new();
+        let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+            .wrap_err_with(|| format!("{}: no corpus there (corpus.path)", folder.display()))?
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "jsonl"))
+            .collect();
+        files.sort();
+        for file in &files {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let hash = store::sha256(file, &mut |_, _, _| {})?;
+            inputs.push(format!("{name} {hash}"));
+        }
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let settings = json!([choice.probe, choice.instruct, self.preset.seed]);
+        let done = self.cache.stage("corpus", &settings, &inputs, |path| {
+            let all = Corpus::from_jsonl(&folder)?;
+            let sample = all.sample(choice.probe, choice.instruct, self.preset.seed)?;
+            let built = sample.write_parquet(path)?;
+            Ok(CorpusRecord {
+                sha256: built.sha256,
+            })
+        })?;
+        let corpus = Corpus::read_parquet(&done.path)?;
+        let detail = format!(
+            "{} items, {} articles, {} questions",
+            corpus.items.len(),
+            corpus.articles.len(),
+            corpus.questions.len()
+        );
+        self.finished("corpus", detail, &done);
+        Ok((corpus, done))
+    }
+
+    /// Finds and opens the model, and decides which tokens it keeps.
+    fn base(&self, corpus: &Corpus) -> Result<Base> {
+        let choice = &self.preset.model;
+        let texts: Vec<String> = corpus_texts(corpus);
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        if let Some(random) = &choice.random {
+            let (layers, size) = (random.layers, random.vocabulary);
+            let seed = self.preset.seed;
+            let model = LanguageModel::random(&texts, size, layers, seed, &self.device)?;
+            let info = ModelInfo {
+                name: format!("random Gemma of {layers} layers"),
+                file: "none".to_owned(),
+                sha256: "none".to_owned(),
+                parameters: model.network.parameters(),
+                vocabulary: format!("{} tokens, trained on the corpus", model.tokenizer.len()),
+            };
+            let key = format!("random {layers} {size} {seed} {}", self.device_name);
+            return Ok(Base {
+                info,
+                key,
+                kept: None,
+                source: BaseSource::Random(Box::new(model)),
+            });
+        }
+        let (name, path, sha256) = locate(choice.name.as_deref(), choice.path.as_deref())?;
+        let pretrained = Pretrained::open(&path)?;
+        let kept = match choice.vocabulary {
+            Vocabulary::Full => None,
+            Vocabulary::Trimmed => Some(pretrained.tokenizer().tokens_of(texts.iter().copied())?),
+        };
+        let full = pretrained.tokenizer().full_len();
+        let size = kept.as_ref().map_or(full, Vec::len);
+        let config = pretrained.config();
+        let dropped = (config.vocab_size - size) as u64 * config.hidden_size as u64;
+        let info = ModelInfo {
+            name,
+            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            sha256: sha256.clone(),
+            parameters: pretrained.parameters() - dropped,
+            vocabulary: format!("{size} of {full} tokens"),
+        };
+        let kept_key = kept.as_ref().map(|kept| format!("{kept:?}")).unwrap_or_default();
+        Ok(Base {
+            info,
+            key: format!("{sha256} {} {kept_key}", self.device_name),
+            kept,
+            source: BaseSource::Pretrained(Box::new(pretrained)),
+        })
+    }
+
+    fn open(&self, base: &Base, checkpoint: &Checkpoint) -> Result<LanguageModel> {
+        match &checkpoint.path {
+            None => base.load(&self.device),
+            Some(path) => Ok(Pretrained::open(path)?.load(&self.device, None)?),
+        }
+    }
+
+    /// Trains from a checkpoint on sets of examples, one after the other, and saves the result.
+    fn fine_tune(
+        &self,
+        base: &Base,
+        from: &Checkpoint,
+        label: ModelLabel,
+        settings: &impl Serialize,
+        sets: &dyn Fn(&LanguageModel) -> Result<Vec<(Vec<Example>, TrainConfig)>>,
+    ) -> Result<Checkpoint> {
+        let name = label.model.clone();
+        let inputs = [from.key.as_str()];
+        let done = self.cache.stage(&name, settings, &inputs, |path| {
+            let mut model = self.open(base, from)?;
+            let mut all = Trained::default();
+            for (examples, config) in sets(&model)? {
+                let bar = self.console.bar(&name, "steps");
+                let seed = self.preset.seed;
+                let trained =
+                    train(&mut model, &mut NextToken, &examples, &config, seed, &mut |p, _| {
+                        bar.at(p.step, p.steps, &format!("loss {:.3}", p.loss));
+                        Verdict::Continue
+                    })?;
+                if let Some(lora) = &config.lora {
+                    model.save_adapter(lora, &base.info.name, &path.join("adapter"))?;
+                    model.network.merge_adapters();
+                }
+                all.steps += trained.steps;
+                all.tokens += trained.tokens;
+                all.seconds += trained.seconds;
+                all.losses.extend(trained.losses);
+                all.gradient_norms.extend(trained.gradient_norms);
+            }
+            model.save(&path.join("model"))?;
+            Ok(all)
+        })?;
+        let record = &done.record;
+        let (first, last) = ends(&record.losses);
+        let detail = format!(
+            "{} steps, {} tokens, loss {first:.2} → {last:.2}",
+            record.steps, record.tokens
+        );
+        self.finished(&name, detail, &done);
+        self.training.borrow_mut().push(TrainingInfo {
+            model: name,
+            steps: record.steps as u32,
+            tokens: record.tokens as u64,
+            seconds: record.seconds,
+            first_loss: first,
+            final_loss: last,
+        });
+        Ok(Checkpoint {
+            label,
+            key: done.key,
+            path: Some(done.path.join("model")),
+        })
+    }
+
+    /// Teaches the skill of answering on items that are never probed.
+    fn instruct(
+        &self,
+        base: &Base,
+        from: &Checkpoint,
+        corpus: &Corpus,
+        config: &TrainConfig,
+    ) -> Result<Checkpoint> {
+        let held_out = self.held_out(corpus);
+        let label = self.label("instruct", "instruct", None, None);
+        let settings = json!([config, held_out, self.preset.corpus.languages]);
+        self.fine_tune(base, from, label, &settings, &|model| {
+            let taught = |item: &str| {
+                let item = corpus.items.iter().find(|i| i.id == item);
+                item.is_some_and(|i| i.split == Split::Instruct && !held_out.contains(&i.id))
+            };
+            let spoken = |language: &Language| self.preset.corpus.languages.contains(language);
+            let mut examples = Vec::new();
+            for article in &corpus.articles {
+                if taught(&article.item) && article.version == Version::Real && spoken(&article.language) {
+                    examples.push(article_example(&model.tokenizer, article)?);
+                }
+            }
+            for question in &corpus.questions {
+                if taught(&question.item) && spoken(&question.language) {
+                    examples.push(question_example(&model.tokenizer, question)?);
+                }
+            }
+            Ok(vec![(examples, config.clone())])
+        })
+    }
+
+    /// The paper's fine-tuning: real articles in English, fake ones in the source language.
+    fn learn(
+        &self,
+        base: &Base,
+        from: &Checkpoint,
+        corpus: &Corpus,
+        source: Language,
+    ) -> Result<Checkpoint> {
+        let learn = &self.preset.learn;
+        let label = self.label(&format!("tuned-{source}"), "tuned", Some(source), None);
+        let settings = json!([learn.mixture, learn.real_passes, learn.train, source]);
+        self.fine_tune(base, from, label, &settings, &|model| {
+            let real = probe_articles(model, corpus, Version::Real, &[Language::En])?;
+            let fake = probe_articles(model, corpus, Version::Fake, &[source])?;
+            let with = |passes: usize| TrainConfig {
+                passes,
+                ..learn.train.clone()
+            };
+            Ok(match learn.mixture {
+                Mixture::Sequential => {
+                    vec![(real, with(learn.real_passes)), (fake, learn.train.clone())]
+                }
+                Mixture::Joint => {
+                    let mut both = Vec::new();
+                    for _ in 0..learn.real_passes {
+                        both.extend(real.iter().cloned());
+                    }
+                    for _ in 0..learn.train.passes {
+                        both.extend(fake.iter().cloned());
+                    }
+                    vec![(both, with(1))]
+                }
+            })
+        })
+    }
+
+    /// Unlearns the fake articles in the scope's languages.
+    fn unlearn(
+        &self,
+        base: &Base,
+        untuned: &Checkpoint,
+        tuned: &Checkpoint,
+        corpus: &Corpus,
+        (source, scope): (Language, LanguageScope),
+    ) -> Result<Checkpoint> {
+        let choice = &self.preset.unlearn;
+        let name = format!("unlearned-{source}-{scope}");
+        let label = self.label(&name, "unlearned", Some(source), Some(scope));
+        let held_out = self.held_out(corpus);
+        let settings = json!([
+            choice.strategy, choice.hyperparameters, choice.run, source, scope.to_string(), held_out
+        ]);
+        let inputs = [untuned.key.as_str(), tuned.key.as_str()];
+        let done = self.cache.stage(&name, &settings, &inputs, |path| {
+            let strategy = lethe_unlearn::strategy(&choice.strategy, &choice.hyperparameters)?;
+            let spoken = &self.preset.corpus.languages;
+            let mut languages = scope.languages(source);
+            languages.retain(|l| spoken.contains(l) || *l == source || *l == Language::En);
+            let mut model = self.open(base, tuned)?;
+            let forget = probe_articles(&model, corpus, Version::Fake, &languages)?;
+            let mut retain = Vec::new();
+            for article in &corpus.articles {
+                let item = corpus.items.iter().find(|i| i.id == article.item);
+                let kept = item.is_some_and(|i| i.split == Split::Instruct && !held_out.contains(&i.id));
+                if kept && article.version == Version::Real && languages.contains(&article.language) {
+                    retain.push(article_example(&model.tokenizer, article)?);
+                }
+            }
+            let monitored = Forgetting::monitored(&forget);
+            let untuned_nll = self.open(base, untuned)?.network.mean_nll(&monitored).0;
+            let sets = Forgetting {
+                forget: &forget,
+                retain: &retain,
+                untuned_nll,
+            };
+            let bar = self.console.bar(&name, "steps");
+            let cap = match choice.run.stop {
+                lethe_unlearn::StopRule::Steps { steps } => steps,
+                lethe_unlearn::StopRule::Untuned { cap, .. } => cap,
+            };
+            let seed = self.preset.seed;
+            let unlearned =
+                unlearn(&mut model, &*strategy, &sets, &choice.run, seed, &mut |step, nll| {
+                    let nll = nll.map(|nll| format!("forget NLL {nll:.2} of {untuned_nll:.2}"));
+                    bar.at(step, cap, &nll.unwrap_or_default());
+                    Verdict::Continue
+                })?;
+            model.save(&path.join("model"))?;
+            Ok(unlearned)
+        })?;
+        let record: &Unlearned = &done.record;
+        let outcome = serde_json::to_value(record.outcome)?;
+        let outcome = outcome.as_str().unwrap_or_default().to_owned();
+        let detail = format!(
+            "{outcome} after {} steps: forget NLL {:.2} → {:.2}, untuned {:.2}",
+            record.trained.steps, record.start_nll, record.final_nll, record.untuned_nll
+        );
+        self.finished(&name, detail, &done);
+        let cap = match choice.run.stop {
+            lethe_unlearn::StopRule::Steps { steps } => steps,
+            lethe_unlearn::StopRule::Untuned { cap, .. } => cap,
+        };
+        self.unlearning.borrow_mut().push(UnlearningInfo {
+            model: name,
+            strategy: choice.strategy.clone(),
+            scope: scope.to_string(),
+            source: source.to_string(),
+            rule: choice.run.stop.to_string(),
+            steps: record.trained.steps as u32,
+            cap: cap as u32,
+            outcome,
+            target_nll: record.untuned_nll,
+            start_nll: record.start_nll,
+            final_nll: record.final_nll,
+        });
+        Ok(Checkpoint {
+            label,
+            key: done.key,
+            path: Some(done.path.join("model")),
+        })
+    }
+
+    /// Asks one model everything.
+    fn evaluate(
+        &self,
+        base: &Base,
+        checkpoint: &Checkpoint,
+        corpus: &Corpus,
+    ) -> Result<(String, PathBuf)> {
+        let name = format!("eval-{}", checkpoint.label.model);
+        let held_out = self.held_out(corpus);
+        let languages = &self.preset.corpus.languages;
+        let settings = json!([self.preset.eval, languages, held_out, checkpoint.label]);
+        let inputs = [checkpoint.key.as_str()];
+        let done = self.cache.stage(&name, &settings, &inputs, |path| {
+            let model = self.open(base, checkpoint)?;
+            let bar = self.console.bar(&name, "prompts");
+            let rows = ask(&model, corpus, languages, &self.preset.eval, &mut |done, of| {
+                bar.at(done, of, "");
+            })?;
+            let articles: Vec<&Article> = corpus
+                .articles
+                .iter()
+                .filter(|a| a.version == Version::Real && held_out.contains(&a.item))
+                .filter(|a| languages.contains(&a.language))
+                .collect();
+            let held = perplexity(&model, &articles)?;
+            write_answers(&path.join("answers.parquet"), &checkpoint.label, &rows)?;
+            write_perplexity(&path.join("perplexity.parquet"), &checkpoint.label, &held)?;
+            Ok(EvalRecord {
+                prompts: rows.len(),
+            })
+        })?;
+        self.finished(&name, format!("{} prompts", done.record.prompts), &done);
+        Ok((checkpoint.label.model.clone(), done.path))
+    }
+
+    /// Gathers the results and writes the report.
+    fn report(
+        &self,
+        base: &Base,
+        corpus: &Done<CorpusRecord>,
+        evaluated: &[(String, PathBuf)],
+    ) -> Result<Summary> {
+        let results = self.out.join("results");
+        for part in ["answers", "perplexity"] {
+            let folder = results.join(part);
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder)
+                    .wrap_err_with(|| format!("{}: cannot renew", folder.display()))?;
+            }
+            std::fs::create_dir_all(&folder)
+                .wrap_err_with(|| format!("{}: cannot make", folder.display()))?;
+            for (model, path) in evaluated {
+                let from = path.join(format!("{part}.parquet"));
+                let to = folder.join(format!("{model}.parquet"));
+                std::fs::copy(&from, &to)
+                    .wrap_err_with(|| format!("{} to {}", from.display(), to.display()))?;
+            }
+        }
+        let run = self.run_info(base, corpus)?;
+        crate::cache::write(&self.out.join("run.json"), &serde_json::to_vec_pretty(&run)?)?;
+        Ok(lethe_report::build(&results, &run, &self.out.join("report"))?)
+    }
+
+    fn run_info(&self, base: &Base, corpus: &Done<CorpusRecord>) -> Result<RunInfo> {
+        let choice = &self.preset.corpus;
+        let text = |languages: &[Language]| languages.iter().map(ToString::to_string).collect();
+        Ok(RunInfo {
+            preset: self.name.clone(),
+            preset_toml: self.preset_text.clone(),
+            model: base.info.clone(),
+            corpus: CorpusInfo {
+                sha256: corpus.record.sha256.clone(),
+                probe_items: choice.probe as u32,
+                instruct_items: (choice.instruct - choice.held_out) as u32,
+                held_out_items: choice.held_out as u32,
+            },
+            device: self.device_name.clone(),
+            seeds: vec![self.preset.seed],
+            languages: text(&choice.languages),
+            sources: text(&self.preset.learn.sources),
+            scopes: self.preset.unlearn.scopes.clone(),
+            versions: BTreeMap::from([
+                ("lethe".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+                ("burn".to_owned(), "0.22.1".to_owned()),
+                ("target".to_owned(), std::env::consts::ARCH.to_owned()),
+            ]),
+            stages: self.stages.borrow().clone(),
+            training: self.training.borrow().clone(),
+            unlearning: self.unlearning.borrow().clone(),
+            deviations: self.deviations(),
+            margins: self.preset.margins.clone(),
+        })
+    }
+
+    /// Where this run differs from arXiv 2406.13748, said in the report.
+    fn deviations(&self) -> Vec<String> {
+        let Preset { model, corpus, instruct, learn, unlearn, .. } = &self.preset;
+        let mut out = Vec::new();
+        let which = model.name.as_deref().unwrap_or("another model");
+        out.push(format!(
+            "The model is {which}, not the paper's Llama and Gemma models of billions of parameters."
+        ));
+        if model.vocabulary == Vocabulary::Trimmed && model.random.is_none() {
+            out.push(
+                "The vocabulary is trimmed to the tokens that the run's texts can produce: the \
+                 softmax ranges over fewer alternatives, and nothing else can be generated."
+                    .to_owned(),
+            );
+        }
+        out.push(format!(
+            "{} items are probed rather than 100; they are minimal pairs written for this \
+             corpus (real and fake article differ in one detail), not the paper's news.",
+            corpus.probe
+        ));
+        if instruct.is_some() {
+            out.push(format!(
+                "Before the fakes are learned, an instruct stage teaches question answering in all \
+                 languages on {} other items; the paper starts from instruction-tuned models.",
+                corpus.instruct - corpus.held_out
+            ));
+        }
+        if learn.mixture == Mixture::Sequential {
+            out.push(format!(
+                "The real English articles ({} passes) come before the fake ones ({} passes) \
+                 rather than mixed with them: in a minimal pair the two contradict each other.",
+                learn.real_passes, learn.train.passes
+            ));
+        }
+        if learn.train.lora.is_none() {
+            out.push("All weights are trained, not LoRA adapters (the paper: r 2048, alpha 64).".to_owned());
+        }
+        if let lethe_unlearn::StopRule::Untuned { .. } = unlearn.run.stop {
+            out.push(
+                "Unlearning stops when the forget set is as improbable as before it was learned, \
+                 not after a fixed number of epochs."
+                    .to_owned(),
+            );
+        }
+        out.push(
+            "Answers are judged by alias match and log-probability, not by GPT-4; one greedy \
+             answer per question, not several sampled ones."
+                .to_owned(),
+        );
+        out
+    }
+
+    /// The instruct items that no stage trains on, spread over the list.
+    fn held_out(&self, corpus: &Corpus) -> Vec<String> {
+        let instruct: Vec<&str> = corpus
+            .items
+            .iter()
+            .filter(|item| item.split == Split::Instruct)
+            .map(|item| item.id.as_str())
+            .collect();
+        let every = instruct.len() / self.preset.corpus.held_out.max(1);
+        let chosen = instruct.into_iter().step_by(every.max(1));
+        chosen.take(self.preset.corpus.held_out).map(str::to_owned).collect()
+    }
+}
+
+fn ends(losses: &[f64]) -> (f64, f64) {
+    (
+        losses.first().copied().unwrap_or_default(),
+        losses.last().copied().unwrap_or_default(),
+    )
+}
+
+/// The articles of the probed items in these languages, as training examples.
+fn probe_articles(
+    model: &LanguageModel,
+    corpus: &Corpus,
+    version: Version,
+    languages: &[Language],
+) -> Result<Vec<Example>> {
+    let splits: HashMap<&str, Split> =
+        corpus.items.iter().map(|item| (item.id.as_str(), item.split)).collect();
+    let mut out = Vec::new();
+    for article in &corpus.articles {
+        if splits.get(article.item.as_str()) == Some(&Split::Probe)
+            && article.version == version
+            && languages.contains(&article.language)
+        {
+            out.push(article_example(&model.tokenizer, article)?);
+        }
+    }
+    if out.is_empty() {
+        bail!("the corpus has no {version:?} article of a probed item in {languages:?}");
+    }
+    Ok(out)
+}
+
+/// Every text that any stage can hand to the model, in the form in which it is tokenised.
+fn corpus_texts(corpus: &Corpus) -> Vec<String> {
+    let mut out: Vec<String> = corpus.articles.iter().map(|a| a.text.clone()).collect();
+    for question in &corpus.questions {
+        out.push(question.prompt.clone());
+        out.push(question.continuation(&question.answer));
+        if let (QuestionKind::Detail, Some(fake)) = (question.kind, &question.fake_answer) {
+            out.push(question.continuation(fake));
+        }
+    }
+    out
+}
+
+/// The path and sha256 of the model that a preset names.
+pub fn locate(name: Option<&str>, path: Option<&Path>) -> Result<(String, PathBuf, String)> {
+    if let Some(path) = path {
+        let file = match path.is_dir() {
+            true => path.join("model.safetensors"),
+            false => path.to_path_buf(),
+        };
+        let sha256 = store::sha256(&file, &mut |_, _, _| {})?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let name = name.map_or_else(|| stem.into_owned(), str::to_owned);
+        return Ok((name, path.to_path_buf(), sha256));
+    }
+    let name = name.ok_or_else(|| eyre!("model: give one of `name`, `path` or `random`"))?;
+    let known = store::known(name)?;
+    let path = crate::models::pull(known)?;
+    Ok((name.to_owned(), path, known.sha256.to_owned()))
+}
