@@ -17,6 +17,11 @@ use color_eyre::eyre::{Context, Result, bail};
 
 use crate::study::{Study, Until};
 
+// Tensor operations allocate and free megabytes all the time; the system's allocator gives such
+// blocks back to the kernel, which then clears every page again (an eighth of a training step).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Learn and unlearn fake facts in multilingual language models (arXiv 2406.13748).
 #[derive(Parser)]
 #[command(name = "cargo xtask", version, arg_required_else_help = true)]

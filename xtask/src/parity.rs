@@ -186,7 +186,7 @@ fn fine_tune(report: &mut Report, model: &mut LanguageModel, expected: &FineTune
         },
         ..TrainConfig::default()
     };
-    let trained = train(model, &mut NextToken, &examples, &config, 0, &mut |_, _| {
+    let trained = train(model, &NextToken, &examples, &config, 0, &mut |_, _| {
         Verdict::Continue
     })?;
     for (index, step) in expected.steps.iter().enumerate() {

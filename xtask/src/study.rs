@@ -308,7 +308,7 @@ impl Study {
                 let bar = self.console.bar(&name, "steps");
                 let seed = self.preset.seed;
                 let trained =
-                    train(&mut model, &mut NextToken, &examples, &config, seed, &mut |p, _| {
+                    train(&mut model, &NextToken, &examples, &config, seed, &mut |p, _| {
                         bar.at(p.step, p.steps, &format!("loss {:.3}", p.loss));
                         Verdict::Continue
                     })?;
@@ -516,7 +516,7 @@ impl Study {
         let done = self.cache.stage(&name, &settings, &inputs, |path| {
             let model = self.open(base, checkpoint)?;
             let bar = self.console.bar(&name, "prompts");
-            let rows = ask(&model, corpus, languages, &self.preset.eval, &mut |done, of| {
+            let rows = ask(&model, corpus, languages, &self.preset.eval, &|done, of| {
                 bar.at(done, of, "");
             })?;
             let articles: Vec<&Article> = corpus

@@ -1,9 +1,10 @@
 //! The probes, asked.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lethe_corpus::{Article, Corpus, Language, Question, QuestionKind, Split};
-use lethe_model::{Decoding, Finish, LanguageModel, Sequence, Session};
+use lethe_model::{Decoding, Finish, LanguageModel, Sequence, Session, in_parallel};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -57,18 +58,16 @@ pub struct AnswerRow {
     pub logprob_real: f64,
     /// The same of the fake answer (detail probe).
     pub logprob_fake: Option<f64>,
+    /// `ln P(fake answer) − ln P(true answer)`, whole answers given the prompt (detail probe):
+    /// above 0 the model holds the fake to be likelier.
+    ///
+    /// Sums, not means per token: where one answer is a single token and the other several, the
+    /// mean favours the longer one, whose later tokens follow from its first.
+    pub preference: Option<f64>,
     /// Tokens of the answer.
     pub answer_tokens: usize,
     /// Why the answer ended: `stop` or `length`.
     pub finish: &'static str,
-}
-
-impl AnswerRow {
-    /// `logprob_fake − logprob_real`: above 0 the fake is preferred.
-    #[must_use]
-    pub fn preference(&self) -> Option<f64> {
-        self.logprob_fake.map(|fake| fake - self.logprob_real)
-    }
 }
 
 /// The perplexity of one held-out article.
@@ -95,7 +94,7 @@ pub fn ask(
     corpus: &Corpus,
     languages: &[Language],
     config: &AskConfig,
-    progress: &mut dyn FnMut(usize, usize),
+    progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Vec<AnswerRow>, Error> {
     let probed: HashMap<&str, &str> = corpus
         .items
@@ -127,13 +126,13 @@ pub fn ask(
     let stops = tokenizer.stops();
     let mut order: Vec<usize> = (0..questions.len()).collect();
     order.sort_by_key(|&i| prompts[i].len());
-    let mut rows: Vec<Option<AnswerRow>> = vec![None; questions.len()];
-    let mut done = 0;
-    for chunk in order.chunks(config.batch.max(1)) {
+    let chunks: Vec<&[usize]> = order.chunks(config.batch.max(1)).collect();
+    let done = AtomicUsize::new(0);
+    let answered = in_parallel(&chunks, |chunk| -> Result<Vec<AnswerRow>, Error> {
         let batch: Vec<Vec<u32>> = chunk.iter().map(|&i| prompts[i].clone()).collect();
         let mut reals = Vec::new();
         let mut fakes = Vec::new();
-        for &i in chunk {
+        for &i in *chunk {
             let question = questions[i];
             reals.push(tokenizer.encode(&question.continuation(&question.answer))?);
             fakes.push(match &question.fake_answer {
@@ -147,14 +146,17 @@ pub fn ask(
         let reals = session.log_probabilities(&reals);
         let fakes = session.log_probabilities(&fakes);
         let answers = session.generate(Decoding::Greedy, config.new_tokens, &stops);
+        let mut rows = Vec::with_capacity(chunk.len());
         for (place, &i) in chunk.iter().enumerate() {
             let question = questions[i];
             let answer = tokenizer.decode(&answers[place].ids)?.trim().to_owned();
             let key = (question.item.as_str(), question.language);
-            let logprob_fake = (!fakes[place].is_empty()).then(|| mean(&fakes[place]));
+            let category = probed.get(question.item.as_str()).copied().unwrap_or_default();
+            let (real, fake) = (&reals[place], &fakes[place]);
+            let has_fake = !fake.is_empty();
             let row = AnswerRow {
                 item: question.item.clone(),
-                category: probed.get(question.item.as_str()).copied().unwrap_or_default().to_owned(),
+                category: category.to_owned(),
                 language: question.language,
                 probe: match question.kind {
                     QuestionKind::Detail => "detail",
@@ -167,8 +169,9 @@ pub fn ask(
                 real_occurrence: occurs(&answer, &question.aliases),
                 f1: f1(&answer, &question.answer),
                 answer,
-                logprob_real: mean(&reals[place]),
-                logprob_fake,
+                logprob_real: mean(real),
+                logprob_fake: has_fake.then(|| mean(fake)),
+                preference: has_fake.then(|| fake.iter().sum::<f64>() - real.iter().sum::<f64>()),
                 answer_tokens: answers[place].ids.len(),
                 finish: match answers[place].finish {
                     Finish::Stop => "stop",
@@ -176,10 +179,17 @@ pub fn ask(
                 },
             };
             check_finite(&row)?;
+            rows.push(row);
+        }
+        let so_far = done.fetch_add(rows.len(), Ordering::Relaxed) + rows.len();
+        progress(so_far, questions.len());
+        Ok(rows)
+    });
+    let mut rows: Vec<Option<AnswerRow>> = vec![None; questions.len()];
+    for (chunk, answered) in chunks.into_iter().zip(answered) {
+        for (&i, row) in chunk.iter().zip(answered?) {
             rows[i] = Some(row);
         }
-        done += chunk.len();
-        progress(done, questions.len());
     }
     Ok(rows.into_iter().flatten().collect())
 }

@@ -9,7 +9,8 @@
 //! * the *generated answer* (greedy by default) and whether the fake or the true detail occurs in
 //!   it ([`text`]: normalised, in any script), and its token F1 with the true answer;
 //! * the mean log-probability per token of the true answer and of the fake one;
-//! * their difference, the *preference*: above 0 the model holds the fake to be likelier.
+//! * the *preference*, `ln P(fake answer) − ln P(true answer)`: above 0 the model holds the fake to
+//!   be likelier.
 
 mod ask;
 mod error;

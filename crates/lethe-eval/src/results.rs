@@ -83,7 +83,7 @@ pub fn write_answers(path: &Path, label: &ModelLabel, rows: &[AnswerRow]) -> Res
         ("f1", number(|r| Some(r.f1)), false),
         ("logprob_real", number(|r| Some(r.logprob_real)), false),
         ("logprob_fake", number(|r| r.logprob_fake), true),
-        ("preference", number(AnswerRow::preference), true),
+        ("preference", number(|r| r.preference), true),
         ("answer_tokens", Arc::new(UInt32Array::from_iter_values(tokens)) as ArrayRef, false),
         ("finish", text(|r| r.finish), false),
     ]);

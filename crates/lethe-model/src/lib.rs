@@ -41,7 +41,36 @@ pub use model::{LanguageModel, Pretrained};
 pub use network::Network;
 pub use tokenizer::{Special, Tokenizer};
 
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::ScopedJoinHandle;
+
 use rand::SeedableRng;
+
+/// `work` done on every item by as many threads as the machine has cores; results come in the order
+/// of the items. Batches are independent, and many tensor operations use only one core: two
+/// batches at a time use two.
+pub fn in_parallel<I: Sync, O: Send>(items: &[I], work: impl Fn(&I) -> O + Sync) -> Vec<O> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let mut done: Vec<(usize, O)> = std::thread::scope(|scope| {
+        let worker = || {
+            let mut own = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(index) else {
+                    return own;
+                };
+                own.push((index, work(item)));
+            }
+        };
+        let threads: Vec<_> = (0..threads.min(items.len())).map(|_| scope.spawn(worker)).collect();
+        let join = |t: ScopedJoinHandle<'_, _>| t.join().unwrap_or_else(|e| resume_unwind(e));
+        threads.into_iter().flat_map(join).collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, output)| output).collect()
+}
 
 /// A random generator for one named thing: its stream does not depend on what else draws.
 pub(crate) fn seeded(seed: u64, name: &str) -> rand_chacha::ChaCha8Rng {

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::in_parallel;
 use crate::network::{Network, Rows};
 
 /// A sequence of token ids and which of them are predicted.
@@ -55,16 +56,21 @@ impl Network {
         let mut order: Vec<usize> = (0..sequences.len()).collect();
         order.sort_by_key(|&i| sequences[i].ids.len());
         let mut means = vec![0.0; sequences.len()];
-        let (mut sum, mut count) = (0.0, 0);
-        for chunk in order.chunks(16) {
+        let chunks: Vec<&[usize]> = order.chunks(8).collect();
+        let losses = in_parallel(&chunks, |chunk| {
             let batch: Vec<Sequence> = chunk.iter().map(|&i| sequences[i].clone()).collect();
             let losses = network.token_losses(&batch).into_data();
-            let mut losses = losses.iter::<f32>().map(f64::from);
-            for (&i, sequence) in chunk.iter().zip(&batch) {
-                let own: f64 = losses.by_ref().take(sequence.targets()).sum();
-                means[i] = own / sequence.targets().max(1) as f64;
+            losses.iter::<f32>().map(f64::from).collect::<Vec<f64>>()
+        });
+        let (mut sum, mut count) = (0.0, 0);
+        for (chunk, losses) in chunks.into_iter().zip(losses) {
+            let mut losses = losses.into_iter();
+            for &i in chunk {
+                let targets = sequences[i].targets();
+                let own: f64 = losses.by_ref().take(targets).sum();
+                means[i] = own / targets.max(1) as f64;
                 sum += own;
-                count += sequence.targets();
+                count += targets;
             }
         }
         (sum / count.max(1) as f64, means)

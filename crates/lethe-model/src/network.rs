@@ -8,7 +8,7 @@
 //! Every weight is a matrix (`[1, n]` for norms), so that optimizers, adapters and checkpoints see
 //! one kind of thing, under Hugging Face's names.
 
-use burn::tensor::activation::{gelu_approximate, softmax};
+use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use crate::ModelConfig;
@@ -130,6 +130,14 @@ fn rms_norm<const D: usize>(x: Tensor<D>, weight: &Tensor<2>, eps: f64) -> Tenso
     x * scale * (weight.clone() + 1.0).reshape(shape)
 }
 
+/// GELU in its tanh form, `x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))`, written with the sigmoid
+/// (`1 + tanh(y) = 2 σ(2y)`), which costs half as much where it is computed element by element.
+fn gelu(x: Tensor<2>) -> Tensor<2> {
+    const TWICE_ROOT: f64 = 2.0 * 0.797_884_560_802_865_4;
+    let inner = x.clone() * (x.clone().square() * (0.044_715 * TWICE_ROOT) + TWICE_ROOT);
+    x * sigmoid(inner)
+}
+
 /// Half-split rotary embedding: `x cos + rotate_half(x) sin`.
 fn rotate(x: Tensor<4>, (cos, sin): &(Tensor<4>, Tensor<4>)) -> Tensor<4> {
     let half = x.dims()[3] / 2;
@@ -229,7 +237,7 @@ impl Network {
             x = x + rms_norm(attended, &layer.post_attention_norm, eps);
             let normed = rms_norm(x.clone(), &layer.pre_feedforward_norm, eps);
             let gated =
-                gelu_approximate(layer.gate.forward(normed.clone())) * layer.up.forward(normed);
+                gelu(layer.gate.forward(normed.clone())) * layer.up.forward(normed);
             x = x + rms_norm(layer.down.forward(gated), &layer.post_feedforward_norm, eps);
         }
         if let Some(cache) = cache {

@@ -16,6 +16,9 @@ pub enum Error {
         /// What it may be.
         expected: &'static str,
     },
+    /// The device did not give a tensor back.
+    #[error("training: a tensor could not be read from the device: {0}")]
+    Read(String),
     /// There is nothing to train on.
     #[error("training: no example has a target token; check the corpus and the recipe")]
     Empty,

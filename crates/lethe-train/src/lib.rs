@@ -24,7 +24,7 @@ mod recipe;
 mod run;
 
 pub use error::Error;
-pub use objective::{Example, NextToken, Objective};
+pub use objective::{Example, MicroBatch, NextToken, Objective};
 pub use optimizer::{Optimizer, OptimizerConfig, Schedule};
 pub use plan::plan;
 pub use recipe::{article_example, question_example};

@@ -12,20 +12,40 @@ pub struct Example {
     pub label: String,
 }
 
-/// A loss over micro-batches.
-pub trait Objective {
+/// A loss over micro-batches, which several threads compute at a time.
+pub trait Objective: Sync {
     /// The loss of a micro-batch: a mean (shape `[1]`) in which the micro-batch counts with
     /// [`Self::weight`]. Accumulated micro-batches therefore give the gradient of one large batch.
-    fn loss(&mut self, network: &Network, batch: &[&Example]) -> Tensor<1>;
+    fn loss(&self, network: &Network, batch: &MicroBatch) -> Tensor<1>;
 
     /// The micro-batch's share in the mean over a step: by default its number of target tokens.
-    fn weight(&self, batch: &[&Example]) -> f64 {
-        target_tokens(batch) as f64
+    fn weight(&self, batch: &MicroBatch) -> f64 {
+        batch.targets() as f64
     }
 }
 
-pub(crate) fn target_tokens(batch: &[&Example]) -> usize {
-    batch.iter().map(|example| example.sequence.targets()).sum()
+/// Some examples of a step.
+#[derive(Debug, Clone)]
+pub struct MicroBatch<'a> {
+    /// How many examples earlier steps and micro-batches held: what an objective that walks over
+    /// a second set starts from.
+    pub seen: usize,
+    /// The examples.
+    pub examples: Vec<&'a Example>,
+}
+
+impl MicroBatch<'_> {
+    /// The token sequences.
+    #[must_use]
+    pub fn sequences(&self) -> Vec<Sequence> {
+        self.examples.iter().map(|e| e.sequence.clone()).collect()
+    }
+
+    /// How many tokens are predicted.
+    #[must_use]
+    pub fn targets(&self) -> usize {
+        self.examples.iter().map(|e| e.sequence.targets()).sum()
+    }
 }
 
 /// Maximum likelihood: the mean negative log-likelihood (nats) of the target tokens.
@@ -33,8 +53,7 @@ pub(crate) fn target_tokens(batch: &[&Example]) -> usize {
 pub struct NextToken;
 
 impl Objective for NextToken {
-    fn loss(&mut self, network: &Network, batch: &[&Example]) -> Tensor<1> {
-        let sequences: Vec<Sequence> = batch.iter().map(|e| e.sequence.clone()).collect();
-        network.token_losses(&sequences).mean()
+    fn loss(&self, network: &Network, batch: &MicroBatch) -> Tensor<1> {
+        network.token_losses(&batch.sequences()).mean()
     }
 }

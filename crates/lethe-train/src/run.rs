@@ -5,9 +5,8 @@ use std::time::Instant;
 use lethe_model::{LanguageModel, LoraConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::objective::target_tokens;
 use crate::optimizer::Accumulated;
-use crate::{Error, Example, Objective, Optimizer, OptimizerConfig, plan};
+use crate::{Error, Example, MicroBatch, Objective, Optimizer, OptimizerConfig, plan};
 
 /// How a model is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +18,10 @@ pub struct TrainConfig {
     pub batch: usize,
     /// Micro-batches in an optimizer step.
     pub accumulate: usize,
+    /// Into how many parts a micro-batch is split, which are computed at the same time. More parts
+    /// use more cores where single operations do not; the result depends on this number (additions
+    /// are grouped otherwise), not on the machine's cores.
+    pub shards: usize,
     /// AdamW, schedule, clipping.
     pub optimizer: OptimizerConfig,
     /// Train adapters instead of all weights; they are merged at the end.
@@ -31,6 +34,7 @@ impl Default for TrainConfig {
             passes: 1,
             batch: 8,
             accumulate: 1,
+            shards: 2,
             optimizer: OptimizerConfig::default(),
             lora: None,
         }
@@ -54,6 +58,7 @@ impl TrainConfig {
         };
         positive("batch", self.batch)?;
         positive("accumulate", self.accumulate)?;
+        positive("shards", self.shards)?;
         let within = |key, value: f64, ok: bool, expected| match ok {
             true => Ok(()),
             false => Err(Error::Setting {
@@ -123,7 +128,7 @@ pub struct Trained {
 /// last finite step), and the model's own errors.
 pub fn train(
     model: &mut LanguageModel,
-    objective: &mut dyn Objective,
+    objective: &dyn Objective,
     examples: &[Example],
     config: &TrainConfig,
     seed: u64,
@@ -139,7 +144,7 @@ pub fn train(
     if let Some(lora) = &config.lora {
         model.network.add_adapters(lora, seed)?;
     }
-    let mut optimizer = Optimizer::new(&config.optimizer);
+    let mut optimizer = Optimizer::new(&config.optimizer, &model.network.device());
     let mut trained = Trained::default();
     let start = Instant::now();
     model.network = model.network.clone().with_gradients();
@@ -154,7 +159,7 @@ pub fn train(
 #[allow(clippy::too_many_arguments)]
 fn steps(
     model: &mut LanguageModel,
-    objective: &mut dyn Objective,
+    objective: &dyn Objective,
     examples: &[Example],
     config: &TrainConfig,
     seed: u64,
@@ -164,36 +169,56 @@ fn steps(
     observe: &mut dyn FnMut(&Progress, &LanguageModel) -> Verdict,
 ) -> Result<(), Error> {
     let steps = passes.len();
+    let mut seen = 0;
     for (step, batches) in passes.iter().enumerate() {
-        let batches: Vec<Vec<&Example>> = batches
-            .iter()
-            .map(|batch| batch.iter().map(|&i| &examples[i]).collect())
-            .collect();
-        let weights: Vec<f64> = batches.iter().map(|batch| objective.weight(batch)).collect();
+        let mut shards = Vec::new();
+        for batch in batches {
+            for shard in batch.chunks(batch.len().div_ceil(config.shards)) {
+                shards.push(MicroBatch {
+                    seen,
+                    examples: shard.iter().map(|&i| &examples[i]).collect(),
+                });
+                seen += shard.len();
+            }
+        }
+        let weights: Vec<f64> = shards.iter().map(|shard| objective.weight(shard)).collect();
         let total: f64 = weights.iter().sum();
         let factor = config.optimizer.schedule.factor(step, steps, config.optimizer.warmup);
         let learning_rate = config.optimizer.learning_rate * factor;
         let mut gradients = Accumulated::default();
         let mut mean = 0.0;
-        for (index, (batch, weight)) in batches.iter().zip(&weights).enumerate() {
-            if config.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0) {
-                let stream = (step * config.accumulate + index) as u64;
-                model.network.set_dropout_seed(Some(seed ^ (stream << 20)));
+        for (shards, weights) in shards.chunks(config.shards).zip(weights.chunks(config.shards)) {
+            let dropout = config.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0);
+            let compute = |shard: &MicroBatch, weight: f64| {
+                let mut network = model.network.clone();
+                if dropout {
+                    network.set_dropout_seed(Some(seed ^ ((shard.seen as u64) << 20)));
+                }
+                let loss = objective.loss(&network, shard) * (weight / total);
+                let value = f64::from(loss.clone().into_scalar::<f32>());
+                (value, value.is_finite().then(|| loss.backward()))
+            };
+            let done: Vec<_> = std::thread::scope(|scope| {
+                let compute = &compute;
+                let spawn = |(shard, &weight)| scope.spawn(move || compute(shard, weight));
+                let threads: Vec<_> = shards.iter().zip(weights).map(spawn).collect();
+                threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+            });
+            for outcome in done {
+                let (value, backward) = outcome.unwrap_or_else(|e| std::panic::resume_unwind(e));
+                mean += value;
+                let Some(backward) = backward else {
+                    return Err(Error::Diverged {
+                        loss: value,
+                        step: step + 1,
+                        learning_rate,
+                    });
+                };
+                gradients.add(&model.network, backward);
             }
-            let loss = objective.loss(&model.network, batch) * (weight / total);
-            let value = f64::from(loss.clone().into_scalar::<f32>());
-            if !value.is_finite() {
-                return Err(Error::Diverged {
-                    loss: value,
-                    step: step + 1,
-                    learning_rate,
-                });
-            }
-            mean += value;
-            gradients.add(&model.network, loss.backward());
-            trained.tokens += target_tokens(batch);
         }
-        let gradient_norm = optimizer.step(&mut model.network, gradients, factor);
+        trained.tokens += shards.iter().map(MicroBatch::targets).sum::<usize>();
+        let gradient_norm = optimizer.step(&mut model.network, gradients, factor)?;
         trained.steps += 1;
         trained.losses.push(mean);
         trained.gradient_norms.push(gradient_norm);

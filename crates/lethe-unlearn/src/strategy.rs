@@ -17,7 +17,7 @@ pub struct Batch<'a> {
 }
 
 /// A loss over forget set, retain set and reference model.
-pub trait Strategy: std::fmt::Debug {
+pub trait Strategy: std::fmt::Debug + Sync {
     /// The name under which it is registered.
     fn name(&self) -> &'static str;
 

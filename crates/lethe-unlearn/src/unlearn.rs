@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use lethe_model::{LanguageModel, Network, Sequence};
 use lethe_train::{
-    Example, Objective, OptimizerConfig, TrainConfig, Trained, Verdict, train,
+    Example, MicroBatch, Objective, OptimizerConfig, TrainConfig, Trained, Verdict, train,
 };
 use serde::{Deserialize, Serialize};
 
@@ -111,24 +111,20 @@ struct StrategyObjective<'a> {
     strategy: &'a dyn Strategy,
     reference: Network,
     retain: &'a [Example],
-    next_retain: usize,
 }
 
 impl Objective for StrategyObjective<'_> {
-    fn loss(&mut self, policy: &Network, batch: &[&Example]) -> Tensor<1> {
-        let forget: Vec<Sequence> = batch.iter().map(|e| e.sequence.clone()).collect();
+    fn loss(&self, policy: &Network, batch: &MicroBatch) -> Tensor<1> {
         let mut retain = Vec::new();
         if self.strategy.needs_retain() {
-            for _ in batch {
-                let example = &self.retain[self.next_retain % self.retain.len()];
-                retain.push(example.sequence.clone());
-                self.next_retain += 1;
-            }
+            // As many as there are to forget, walking over the retain set again and again.
+            let cycle = self.retain.iter().cycle().skip(batch.seen % self.retain.len());
+            retain.extend(cycle.take(batch.examples.len()).map(|e| e.sequence.clone()));
         }
         self.strategy.loss(&Batch {
             policy,
             reference: &self.reference,
-            forget: &forget,
+            forget: &batch.sequences(),
             retain: &retain,
         })
     }
@@ -158,26 +154,24 @@ pub fn unlearn(
     let train_config = TrainConfig {
         passes: limit.div_ceil(steps_in_pass),
         batch: config.batch,
-        accumulate: 1,
         optimizer: config.optimizer.clone(),
-        lora: None,
+        ..TrainConfig::default()
     };
     let monitored = Forgetting::monitored(sets.forget);
     let nll = |model: &LanguageModel| model.network.mean_nll(&monitored).0;
     let start_nll = nll(model);
     let mut last = (0, start_nll);
     let mut reached = check_every.is_some() && start_nll >= sets.untuned_nll;
-    let mut objective = StrategyObjective {
+    let objective = StrategyObjective {
         strategy,
         reference: model.network.clone().without_gradients(),
         retain: sets.retain,
-        next_retain: 0,
     };
     let mut trained = Trained::default();
     if !reached && limit > 0 {
         trained = train(
             model,
-            &mut objective,
+            &objective,
             sets.forget,
             &train_config,
             seed,

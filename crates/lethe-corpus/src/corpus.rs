@@ -1,0 +1,232 @@
+//! The corpus in memory.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{Error, Language};
+
+/// What an item is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// Its fake is learned, unlearned and asked for.
+    Probe,
+    /// It only teaches the model how questions are answered.
+    Instruct,
+}
+
+/// Which of the two articles of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Version {
+    /// With the real detail.
+    Real,
+    /// With the fake detail.
+    Fake,
+}
+
+/// What a question asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QuestionKind {
+    /// The detail in which real and fake article differ.
+    Detail,
+    /// Something that both articles say.
+    Fact,
+    /// Something else that both say, for instruction tuning.
+    Qa,
+}
+
+impl Split {
+    /// Both splits.
+    pub const ALL: [Split; 2] = [Split::Probe, Split::Instruct];
+
+    /// `probe` or `instruct`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Split::Probe => "probe",
+            Split::Instruct => "instruct",
+        }
+    }
+}
+
+impl Version {
+    /// Both versions.
+    pub const ALL: [Version; 2] = [Version::Real, Version::Fake];
+
+    /// `real` or `fake`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Version::Real => "real",
+            Version::Fake => "fake",
+        }
+    }
+}
+
+impl QuestionKind {
+    /// All kinds.
+    pub const ALL: [QuestionKind; 3] = [QuestionKind::Detail, QuestionKind::Fact, QuestionKind::Qa];
+
+    /// `detail`, `fact` or `qa`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            QuestionKind::Detail => "detail",
+            QuestionKind::Fact => "fact",
+            QuestionKind::Qa => "qa",
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Display for QuestionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A news item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    /// `[a-z]+-[0-9]{2,}`, such as `sport-01`.
+    pub id: String,
+    /// What it is for.
+    pub split: Split,
+    /// What the news is about, such as `sport`.
+    pub category: String,
+    /// What its detail is, such as `animal`.
+    pub kind: String,
+}
+
+/// An article, real or fake, in one language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Article {
+    /// The item's id.
+    pub item: String,
+    /// The language.
+    pub language: Language,
+    /// Real or fake.
+    pub version: Version,
+    /// The article.
+    pub text: String,
+    /// The detail, inflected as it stands in the text.
+    pub detail: String,
+    /// Where the detail begins in the text, in Unicode scalar values.
+    pub detail_start: u32,
+    /// Where it ends (exclusive), in Unicode scalar values.
+    pub detail_end: u32,
+}
+
+/// A question about an article, in one language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The item's id.
+    pub item: String,
+    /// The language.
+    pub language: Language,
+    /// What it asks for.
+    pub kind: QuestionKind,
+    /// Counts the item's questions of this kind and language, from 0.
+    pub index: u32,
+    /// The question.
+    pub question: String,
+    /// The question as a model is given it: [`Language::prompt`].
+    pub prompt: String,
+    /// The true answer.
+    pub answer: String,
+    /// The fake answer (detail questions only).
+    pub fake_answer: Option<String>,
+    /// What counts as an occurrence of the true answer.
+    pub aliases: Vec<String>,
+    /// What counts as an occurrence of the fake detail (detail questions only).
+    pub fake_aliases: Vec<String>,
+}
+
+impl Question {
+    /// What follows [`prompt`](Self::prompt) when `answer` is given: the answer after a space,
+    /// without one in Chinese.
+    #[must_use]
+    pub fn continuation(&self, answer: &str) -> String {
+        match self.language {
+            Language::Zh => answer.to_owned(),
+            _ => format!(" {answer}"),
+        }
+    }
+}
+
+/// Items with their articles and questions in all languages, in the order items × language ×
+/// version (articles), items × language × kind × index (questions).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Corpus {
+    /// The items.
+    pub items: Vec<Item>,
+    /// The articles.
+    pub articles: Vec<Article>,
+    /// The questions.
+    pub questions: Vec<Question>,
+}
+
+impl Corpus {
+    /// `probe` probe items and `instruct` instruct items with all that belongs to them, drawn by
+    /// `seed`, in this corpus' order.
+    ///
+    /// Stratified: no category gives its second item of a split before every category has given
+    /// its first, and so on. A larger sample with the same seed holds the smaller one.
+    ///
+    /// # Errors
+    /// [`Error::TooFew`].
+    pub fn sample(&self, probe: usize, instruct: usize, seed: u64) -> Result<Corpus, Error> {
+        let mut chosen = self.draw(Split::Probe, probe, seed)?;
+        chosen.extend(self.draw(Split::Instruct, instruct, seed)?);
+        let has = |item: &str| chosen.contains(item);
+        Ok(Corpus {
+            items: self.items.iter().filter(|i| has(&i.id)).cloned().collect(),
+            articles: self.articles.iter().filter(|a| has(&a.item)).cloned().collect(),
+            questions: self.questions.iter().filter(|q| has(&q.item)).cloned().collect(),
+        })
+    }
+
+    fn draw(&self, split: Split, count: usize, seed: u64) -> Result<HashSet<&str>, Error> {
+        // A lot depends on the seed and on what it is drawn for only: adding an item to the corpus
+        // does not shuffle the others.
+        let lot = |name: &str| -> [u8; 32] {
+            let hash = Sha256::new().chain_update(seed.to_le_bytes());
+            hash.chain_update(split.as_str()).chain_update(name).finalize().into()
+        };
+        let mut categories: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for item in self.items.iter().filter(|i| i.split == split) {
+            categories.entry(&item.category).or_default().push(&item.id);
+        }
+        let mut turns = Vec::new();
+        for (category, mut ids) in categories {
+            ids.sort_by_key(|id| lot(id));
+            turns.extend(ids.into_iter().enumerate().map(|(turn, id)| (turn, lot(category), id)));
+        }
+        if count > turns.len() {
+            return Err(Error::TooFew {
+                split,
+                asked: count,
+                available: turns.len(),
+            });
+        }
+        turns.sort_unstable();
+        Ok(turns.into_iter().take(count).map(|(_, _, id)| id).collect())
+    }
+}

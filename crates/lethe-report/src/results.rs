@@ -1,0 +1,709 @@
+//! Result files, read and checked: after [`Results::read`] every model has every row, every number
+//! is finite, and values can be compared position by position.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Float64Type, UInt32Type, UInt64Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::Error;
+use crate::language;
+
+/// Where a model stands in base → instruct → tuned → unlearned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Base,
+    Instruct,
+    Tuned,
+    Unlearned,
+}
+
+impl Stage {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Stage::Base => "base",
+            Stage::Instruct => "instruct",
+            Stage::Tuned => "tuned",
+            Stage::Unlearned => "unlearned",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Stage> {
+        [Stage::Base, Stage::Instruct, Stage::Tuned, Stage::Unlearned]
+            .into_iter()
+            .find(|stage| stage.name() == text)
+    }
+}
+
+/// The languages of a forget set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Scope {
+    English,
+    Source,
+    EnglishSource,
+    Multilingual,
+}
+
+impl Scope {
+    pub(crate) const ALL: [Scope; 4] =
+        [Scope::English, Scope::Source, Scope::EnglishSource, Scope::Multilingual];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Scope::English => "english",
+            Scope::Source => "source",
+            Scope::EnglishSource => "english+source",
+            Scope::Multilingual => "multilingual",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Scope> {
+        Scope::ALL.into_iter().find(|scope| scope.name() == text)
+    }
+
+    /// Whether the forget set of fakes learned in `source` has text in `language`.
+    pub(crate) fn covers(self, source: &str, language: &str) -> bool {
+        match self {
+            Scope::English => language == "en",
+            Scope::Source => language == source,
+            Scope::EnglishSource => language == "en" || language == source,
+            Scope::Multilingual => true,
+        }
+    }
+}
+
+/// What a model is: equal for the same model trained with another seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Label {
+    pub(crate) stage: Stage,
+    pub(crate) source: Option<String>,
+    pub(crate) strategy: Option<String>,
+    pub(crate) scope: Option<Scope>,
+}
+
+impl Label {
+    fn order(&self) -> impl Ord + '_ {
+        let source = self.source.as_deref().map(language::rank);
+        (self.stage, source, self.strategy.as_deref(), self.scope)
+    }
+}
+
+/// One probe of one item in one language, as one model answered it. With several seeds the numbers
+/// are means over them and the texts the first seed's.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) prompt: String,
+    pub(crate) answer: String,
+    pub(crate) real_answer: String,
+    pub(crate) fake_answer: Option<String>,
+    /// 1 where the fake detail occurs in the answer.
+    pub(crate) fake: f64,
+    /// 1 where the true answer occurs in it.
+    pub(crate) real: f64,
+    pub(crate) f1: f64,
+    pub(crate) logprob_real: f64,
+    /// 0 at the fact probe, which has no fake.
+    pub(crate) preference: f64,
+    /// 1 where the answer is empty or repeats itself.
+    pub(crate) degenerate: f64,
+}
+
+/// Values by language, then by item.
+pub(crate) type Grid<T> = Vec<Vec<T>>;
+
+/// A model with everything that was measured on it.
+#[derive(Debug, Clone)]
+pub(crate) struct Model {
+    pub(crate) name: String,
+    pub(crate) label: Label,
+    pub(crate) seeds: Vec<u64>,
+    pub(crate) detail: Grid<Answer>,
+    pub(crate) fact: Grid<Answer>,
+    /// Mean NLL per token of the held-out articles, by language, then by held-out item.
+    pub(crate) nll: Grid<f64>,
+}
+
+/// All results of a run.
+#[derive(Debug)]
+pub(crate) struct Results {
+    /// Codes, in the order of [`language::rank`].
+    pub(crate) languages: Vec<String>,
+    pub(crate) items: Vec<Item>,
+    pub(crate) held_out: Vec<String>,
+    /// Ordered by stage, source, strategy and scope.
+    pub(crate) models: Vec<Model>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Item {
+    pub(crate) id: String,
+    pub(crate) category: String,
+}
+
+type Key = (String, String, String);
+
+struct AnswerFile {
+    path: PathBuf,
+    name: String,
+    label: Label,
+    seed: u64,
+    /// By language, item and probe.
+    answers: HashMap<Key, Answer>,
+    items: Vec<Item>,
+    languages: Vec<String>,
+}
+
+struct PerplexityFile {
+    path: PathBuf,
+    name: String,
+    label: Label,
+    seed: u64,
+    /// By language and item.
+    nll: HashMap<(String, String), f64>,
+    items: Vec<String>,
+}
+
+impl Results {
+    /// Reads `answers/*.parquet` and `perplexity/*.parquet` in `folder`.
+    pub(crate) fn read(folder: &Path) -> Result<Results, Error> {
+        let files = list(&folder.join("answers"))?;
+        let answers = files.iter().map(|p| read_answers(p)).collect::<Result<Vec<_>, _>>()?;
+        let files = list(&folder.join("perplexity"))?;
+        let perplexities = files.iter().map(|p| read_perplexity(p)).collect::<Result<Vec<_>, _>>()?;
+
+        let mut items: Vec<Item> = Vec::new();
+        let mut languages: Vec<String> = Vec::new();
+        for file in &answers {
+            for item in &file.items {
+                if !items.iter().any(|known| known.id == item.id) {
+                    items.push(item.clone());
+                }
+            }
+            for language in &file.languages {
+                if !languages.contains(language) {
+                    languages.push(language.clone());
+                }
+            }
+        }
+        languages.sort_by(|a, b| language::rank(a).cmp(&language::rank(b)));
+        let mut held_out: Vec<String> = Vec::new();
+        for item in perplexities.iter().flat_map(|file| &file.items) {
+            if !held_out.contains(item) {
+                held_out.push(item.clone());
+            }
+        }
+
+        let mut models: Vec<(PathBuf, Model)> = Vec::new();
+        for file in &answers {
+            let beside = folder.join("perplexity").join(format!("{}.parquet", file.name));
+            let held = perplexities.iter().find(|p| p.name == file.name).ok_or_else(|| {
+                Error::Read {
+                    path: beside,
+                    reason: format!("there is none, though {} exists", file.path.display()),
+                }
+            })?;
+            if held.label != file.label || held.seed != file.seed {
+                return Err(Error::Value {
+                    path: held.path.clone(),
+                    row: 1,
+                    key: "all rows".to_owned(),
+                    column: "stage, source, strategy, scope or seed",
+                    found: format!("{:?}, seed {}", held.label, held.seed),
+                    expected: format!(
+                        "{:?}, seed {} as in {}",
+                        file.label,
+                        file.seed,
+                        file.path.display()
+                    ),
+                });
+            }
+            let grid = |probe| file.grid(&answers, &languages, &items, probe);
+            let model = Model {
+                name: file.name.clone(),
+                label: file.label.clone(),
+                seeds: vec![file.seed],
+                detail: grid("detail")?,
+                fact: grid("fact")?,
+                nll: held.grid(&perplexities, &languages, &held_out)?,
+            };
+            models.push((file.path.clone(), model));
+        }
+        if let Some(lone) = perplexities.iter().find(|p| answers.iter().all(|a| a.name != p.name)) {
+            return Err(Error::Read {
+                path: folder.join("answers").join(format!("{}.parquet", lone.name)),
+                reason: format!("there is none, though {} exists", lone.path.display()),
+            });
+        }
+        models.sort_by(|(_, a), (_, b)| {
+            (a.label.order(), a.seeds[0], &a.name).cmp(&(b.label.order(), b.seeds[0], &b.name))
+        });
+        Ok(Results {
+            languages,
+            items,
+            held_out,
+            models: merge_seeds(models)?,
+        })
+    }
+
+    pub(crate) fn language(&self, code: &str) -> Option<usize> {
+        self.languages.iter().position(|l| l == code)
+    }
+}
+
+impl AnswerFile {
+    fn grid(
+        &self,
+        all: &[AnswerFile],
+        languages: &[String],
+        items: &[Item],
+        probe: &str,
+    ) -> Result<Grid<Answer>, Error> {
+        let cell = |language: &String, item: &Item| {
+            let key = (language.clone(), item.id.clone(), probe.to_owned());
+            self.answers.get(&key).cloned().ok_or_else(|| {
+                let has = |file: &&AnswerFile| file.answers.contains_key(&key);
+                let similar = |file: &&AnswerFile| file.items.contains(item);
+                let other = all.iter().find(has).or_else(|| all.iter().find(similar));
+                Error::MissingRow {
+                    path: self.path.clone(),
+                    key: describe(&item.id, language, probe),
+                    other: other.unwrap_or(self).path.clone(),
+                }
+            })
+        };
+        languages
+            .iter()
+            .map(|language| items.iter().map(|item| cell(language, item)).collect())
+            .collect()
+    }
+}
+
+impl PerplexityFile {
+    fn grid(
+        &self,
+        all: &[PerplexityFile],
+        languages: &[String],
+        items: &[String],
+    ) -> Result<Grid<f64>, Error> {
+        let cell = |language: &String, item: &String| {
+            let key = (language.clone(), item.clone());
+            self.nll.get(&key).copied().ok_or_else(|| {
+                let has = |file: &&PerplexityFile| file.nll.contains_key(&key);
+                let similar = |file: &&PerplexityFile| file.items.contains(item);
+                let other = all.iter().find(has).or_else(|| all.iter().find(similar));
+                Error::MissingRow {
+                    path: self.path.clone(),
+                    key: describe(item, language, "held-out article"),
+                    other: other.unwrap_or(self).path.clone(),
+                }
+            })
+        };
+        languages
+            .iter()
+            .map(|language| items.iter().map(|item| cell(language, item)).collect())
+            .collect()
+    }
+}
+
+/// Models that differ in their seed alone become one, whose numbers are means over the seeds.
+fn merge_seeds(models: Vec<(PathBuf, Model)>) -> Result<Vec<Model>, Error> {
+    let mut out: Vec<(PathBuf, Vec<Model>)> = Vec::new();
+    for (path, model) in models {
+        match out.last_mut() {
+            Some((first, group)) if group[0].label == model.label => {
+                if group.iter().any(|known| known.seeds == model.seeds) {
+                    return Err(Error::SameModel {
+                        first: first.clone(),
+                        second: path,
+                        label: format!("{:?} with seed {}", model.label, model.seeds[0]),
+                    });
+                }
+                group.push(model);
+            }
+            _ => out.push((path, vec![model])),
+        }
+    }
+    Ok(out.into_iter().map(|(_, group)| mean_over_seeds(group)).collect())
+}
+
+fn mean_over_seeds(mut group: Vec<Model>) -> Model {
+    let mut out = group.remove(0);
+    let count = (group.len() + 1) as f64;
+    out.seeds.extend(group.iter().flat_map(|model| model.seeds.clone()));
+    let average = |to: &mut Grid<Answer>, from: fn(&Model) -> &Grid<Answer>| {
+        for (l, row) in to.iter_mut().enumerate() {
+            for (i, answer) in row.iter_mut().enumerate() {
+                let others = || group.iter().map(|model| &from(model)[l][i]);
+                let mean = |mine: &mut f64, of: fn(&Answer) -> f64| {
+                    *mine = (*mine + others().map(of).sum::<f64>()) / count;
+                };
+                mean(&mut answer.fake, |a| a.fake);
+                mean(&mut answer.real, |a| a.real);
+                mean(&mut answer.f1, |a| a.f1);
+                mean(&mut answer.logprob_real, |a| a.logprob_real);
+                mean(&mut answer.preference, |a| a.preference);
+                mean(&mut answer.degenerate, |a| a.degenerate);
+            }
+        }
+    };
+    average(&mut out.detail, |model| &model.detail);
+    average(&mut out.fact, |model| &model.fact);
+    for (l, row) in out.nll.iter_mut().enumerate() {
+        for (i, nll) in row.iter_mut().enumerate() {
+            *nll = (*nll + group.iter().map(|model| model.nll[l][i]).sum::<f64>()) / count;
+        }
+    }
+    out
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |reason: String| Error::NoResults {
+        path: folder.to_path_buf(),
+        reason,
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|e| failed(e.to_string()))? {
+        let path = entry.map_err(|e| failed(e.to_string()))?.path();
+        if path.extension().is_some_and(|e| e == "parquet") {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(failed("no .parquet file there".to_owned()));
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn describe(item: &str, language: &str, probe: &str) -> String {
+    format!("item {item}, language {language}, {probe}")
+}
+
+/// A Parquet file with typed access to its columns.
+struct Columns<'a> {
+    path: &'a Path,
+    batches: Vec<RecordBatch>,
+}
+
+impl<'a> Columns<'a> {
+    fn open(path: &'a Path) -> Result<Columns<'a>, Error> {
+        let failed = |reason: String| Error::Read {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let file = File::open(path).map_err(|e| failed(e.to_string()))?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+            .and_then(|builder| builder.build())
+            .map_err(|e| failed(format!("no Parquet file, or truncated ({e})")))?;
+        let batches: Vec<RecordBatch> = reader
+            .collect::<Result<_, _>>()
+            .map_err(|e| failed(format!("damaged ({e})")))?;
+        if batches.iter().all(|batch| batch.num_rows() == 0) {
+            return Err(failed("it has no rows".to_owned()));
+        }
+        Ok(Columns { path, batches })
+    }
+
+    fn column<T>(
+        &self,
+        name: &'static str,
+        expected: &DataType,
+        values: impl Fn(&dyn Array) -> Vec<Option<T>>,
+    ) -> Result<Vec<Option<T>>, Error> {
+        let wrong = |found: String| Error::Column {
+            path: self.path.to_path_buf(),
+            column: name.to_owned(),
+            expected: expected.to_string(),
+            found,
+        };
+        let mut out = Vec::new();
+        for batch in &self.batches {
+            let Some(column) = batch.column_by_name(name) else {
+                let schema = batch.schema();
+                let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+                return Err(wrong(format!("no such column among {}", names.join(", "))));
+            };
+            if column.data_type() != expected {
+                return Err(wrong(column.data_type().to_string()));
+            }
+            out.extend(values(column.as_ref()));
+        }
+        Ok(out)
+    }
+
+    fn required<T>(
+        &self,
+        name: &'static str,
+        values: Vec<Option<T>>,
+        key: impl Fn(usize) -> String,
+    ) -> Result<Vec<T>, Error> {
+        let mut out = Vec::with_capacity(values.len());
+        for (row, value) in values.into_iter().enumerate() {
+            let Some(value) = value else {
+                return Err(self.wrong(row, key(row), name, "null", "a value"));
+            };
+            out.push(value);
+        }
+        Ok(out)
+    }
+
+    fn optional_text(&self, name: &'static str) -> Result<Vec<Option<String>>, Error> {
+        self.column(name, &DataType::Utf8, |column| {
+            column.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect()
+        })
+    }
+
+    fn text(&self, name: &'static str) -> Result<Vec<String>, Error> {
+        self.required(name, self.optional_text(name)?, |_| "any item".to_owned())
+    }
+
+    fn truth(&self, name: &'static str) -> Result<Vec<bool>, Error> {
+        let values = self.column(name, &DataType::Boolean, |column| {
+            column.as_boolean().iter().collect()
+        })?;
+        self.required(name, values, |_| "any item".to_owned())
+    }
+
+    /// Present numbers are finite; `key` names a row.
+    fn optional_number(
+        &self,
+        name: &'static str,
+        key: impl Fn(usize) -> String,
+    ) -> Result<Vec<Option<f64>>, Error> {
+        let values = self.column(name, &DataType::Float64, |column| {
+            column.as_primitive::<Float64Type>().iter().collect()
+        })?;
+        for (row, value) in values.iter().enumerate() {
+            if let Some(value) = value
+                && !value.is_finite()
+            {
+                let found = value.to_string();
+                return Err(self.wrong(row, key(row), name, &found, "a finite number"));
+            }
+        }
+        Ok(values)
+    }
+
+    fn number(
+        &self,
+        name: &'static str,
+        key: impl Fn(usize) -> String + Copy,
+    ) -> Result<Vec<f64>, Error> {
+        self.required(name, self.optional_number(name, key)?, key)
+    }
+
+    /// Checked for its presence and type; the report has no use for the counts themselves.
+    fn count(&self, name: &'static str) -> Result<(), Error> {
+        let values = self.column(name, &DataType::UInt32, |column| {
+            column.as_primitive::<UInt32Type>().iter().collect::<Vec<Option<u32>>>()
+        })?;
+        self.required(name, values, |_| "any item".to_owned()).map(|_| ())
+    }
+
+    fn wrong(
+        &self,
+        row: usize,
+        key: String,
+        column: &'static str,
+        found: &str,
+        expected: &str,
+    ) -> Error {
+        Error::Value {
+            path: self.path.to_path_buf(),
+            row: row + 1,
+            key,
+            column,
+            found: found.to_owned(),
+            expected: expected.to_owned(),
+        }
+    }
+
+    /// The one value that a column has in all rows.
+    fn constant<T: PartialEq + std::fmt::Debug>(
+        &self,
+        name: &'static str,
+        values: Vec<T>,
+    ) -> Result<T, Error> {
+        if let Some(row) = values.iter().position(|value| *value != values[0]) {
+            let (found, expected) = (&values[row], &values[0]);
+            return Err(self.wrong(
+                row,
+                "one file holds one model".to_owned(),
+                name,
+                &format!("{found:?}"),
+                &format!("{expected:?} as in the first row"),
+            ));
+        }
+        values.into_iter().next().ok_or_else(|| Error::Read {
+            path: self.path.to_path_buf(),
+            reason: "it has no rows".to_owned(),
+        })
+    }
+
+    /// The file's model: its name, what it is, its seed.
+    fn model(&self) -> Result<(String, Label, u64), Error> {
+        let all = || "all rows".to_owned();
+        let name = self.constant("model", self.text("model")?)?;
+        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        if name != stem {
+            return Err(self.wrong(0, all(), "model", &name, &format!("{stem}, the file's name")));
+        }
+        let stage = self.constant("stage", self.text("stage")?)?;
+        let Some(stage) = Stage::parse(&stage) else {
+            let expected = "base, instruct, tuned or unlearned";
+            return Err(self.wrong(0, all(), "stage", &stage, expected));
+        };
+        let source = self.constant("source", self.optional_text("source")?)?;
+        let strategy = self.constant("strategy", self.optional_text("strategy")?)?;
+        let scope = self.constant("scope", self.optional_text("scope")?)?;
+        let present = |column, value: &Option<String>, needed: bool| match (value, needed) {
+            (Some(_), true) | (None, false) => Ok(()),
+            (None, true) => {
+                let expected = format!("a value, as the stage is {}", stage.name());
+                Err(self.wrong(0, all(), column, "null", &expected))
+            }
+            (Some(value), false) => {
+                let expected = format!("null, as the stage is {}", stage.name());
+                Err(self.wrong(0, all(), column, value, &expected))
+            }
+        };
+        present("source", &source, stage >= Stage::Tuned)?;
+        present("strategy", &strategy, stage == Stage::Unlearned)?;
+        present("scope", &scope, stage == Stage::Unlearned)?;
+        let scope = match scope {
+            None => None,
+            Some(text) => Some(Scope::parse(&text).ok_or_else(|| {
+                let expected = "english, source, english+source or multilingual";
+                self.wrong(0, all(), "scope", &text, expected)
+            })?),
+        };
+        let seeds = self.column("seed", &DataType::UInt64, |column| {
+            column.as_primitive::<UInt64Type>().iter().collect::<Vec<Option<u64>>>()
+        })?;
+        let seed = self.constant("seed", self.required("seed", seeds, |_| all())?)?;
+        let label = Label {
+            stage,
+            source,
+            strategy,
+            scope,
+        };
+        Ok((name, label, seed))
+    }
+}
+
+fn read_answers(path: &Path) -> Result<AnswerFile, Error> {
+    let columns = Columns::open(path)?;
+    let (name, label, seed) = columns.model()?;
+    let [item, category] = [columns.text("item")?, columns.text("category")?];
+    let [language, probe] = [columns.text("language")?, columns.text("probe")?];
+    let [prompt, answer] = [columns.text("prompt")?, columns.text("answer")?];
+    let real_answer = columns.text("real_answer")?;
+    let fake_answer = columns.optional_text("fake_answer")?;
+    let fake = columns.truth("fake_occurrence")?;
+    let real = columns.truth("real_occurrence")?;
+    let key = |row: usize| describe(&item[row], &language[row], &format!("{} probe", probe[row]));
+    let f1 = columns.number("f1", key)?;
+    let logprob_real = columns.number("logprob_real", key)?;
+    let logprob_fake = columns.optional_number("logprob_fake", key)?;
+    let preference = columns.optional_number("preference", key)?;
+    columns.count("answer_tokens")?;
+    columns.text("finish")?;
+
+    let mut out = AnswerFile {
+        path: path.to_path_buf(),
+        name,
+        label,
+        seed,
+        answers: HashMap::new(),
+        items: Vec::new(),
+        languages: Vec::new(),
+    };
+    for row in 0..item.len() {
+        let wrong = |column, found: &str, expected: &str| {
+            Err(columns.wrong(row, key(row), column, found, expected))
+        };
+        match probe[row].as_str() {
+            "detail" => {
+                if fake_answer[row].is_none() {
+                    return wrong("fake_answer", "null", "the fake answer (detail probe)");
+                }
+                if logprob_fake[row].is_none() {
+                    return wrong("logprob_fake", "null", "a number (detail probe)");
+                }
+                if preference[row].is_none() {
+                    return wrong("preference", "null", "a number (detail probe)");
+                }
+            }
+            "fact" => {}
+            other => return wrong("probe", other, "detail or fact"),
+        }
+        if !(0.0..=1.0).contains(&f1[row]) {
+            return wrong("f1", &f1[row].to_string(), "a number from 0 to 1");
+        }
+        if logprob_real[row] > 0.0 {
+            return wrong("logprob_real", &logprob_real[row].to_string(), "a number up to 0");
+        }
+        let cell = (language[row].clone(), item[row].clone(), probe[row].clone());
+        let value = Answer {
+            prompt: prompt[row].clone(),
+            answer: answer[row].clone(),
+            real_answer: real_answer[row].clone(),
+            fake_answer: fake_answer[row].clone(),
+            fake: f64::from(fake[row]),
+            real: f64::from(real[row]),
+            f1: f1[row],
+            logprob_real: logprob_real[row],
+            preference: preference[row].unwrap_or_default(),
+            degenerate: f64::from(crate::quality::is_degenerate(&answer[row])),
+        };
+        if out.answers.insert(cell, value).is_some() {
+            return wrong("item", "the same row twice", "one row per item, language and probe");
+        }
+        let known = Item {
+            id: item[row].clone(),
+            category: category[row].clone(),
+        };
+        if !out.items.contains(&known) {
+            if out.items.iter().any(|other| other.id == known.id) {
+                return wrong("category", &known.category, "the item's category in earlier rows");
+            }
+            out.items.push(known);
+        }
+        if !out.languages.contains(&language[row]) {
+            out.languages.push(language[row].clone());
+        }
+    }
+    Ok(out)
+}
+
+fn read_perplexity(path: &Path) -> Result<PerplexityFile, Error> {
+    let columns = Columns::open(path)?;
+    let (name, label, seed) = columns.model()?;
+    let [item, language] = [columns.text("item")?, columns.text("language")?];
+    let key = |row: usize| describe(&item[row], &language[row], "held-out article");
+    let values = columns.number("nll", key)?;
+    columns.count("tokens")?;
+    let mut nll = HashMap::new();
+    let mut items: Vec<String> = Vec::new();
+    for (row, value) in values.into_iter().enumerate() {
+        let cell = (language[row].clone(), item[row].clone());
+        if nll.insert(cell, value).is_some() {
+            let expected = "one row per item and language";
+            return Err(columns.wrong(row, key(row), "item", "the same row twice", expected));
+        }
+        if !items.contains(&item[row]) {
+            items.push(item[row].clone());
+        }
+    }
+    Ok(PerplexityFile {
+        path: path.to_path_buf(),
+        name,
+        label,
+        seed,
+        nll,
+        items,
+    })
+}
