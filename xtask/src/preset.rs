@@ -95,6 +95,10 @@ pub struct Learn {
     pub mixture: Mixture,
     /// Passes over the real English articles (`passes` counts those over the fake ones).
     pub real_passes: usize,
+    /// How many question-answer pairs about other facts of an article are learned with it, in its
+    /// language; the probe questions are never among them.
+    #[serde(default)]
+    pub questions: u32,
     /// The loop; its `passes` are over the fake articles.
     pub train: TrainConfig,
 }

@@ -3,7 +3,7 @@
 //! Read [`Study::reproduce`] from top to bottom: it is the experiment.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::{Context, Result, bail, eyre};
@@ -389,10 +389,23 @@ impl Study {
     ) -> Result<Checkpoint> {
         let learn = &self.preset.learn;
         let label = self.label(&format!("tuned-{source}"), "tuned", Some(source), None);
-        let settings = json!([learn.mixture, learn.real_passes, learn.train, source]);
+        let settings = json!([learn, source]);
         self.fine_tune(base, from, label, &settings, &|model| {
-            let real = probe_articles(model, corpus, Version::Real, &[Language::En])?;
-            let fake = probe_articles(model, corpus, Version::Fake, &[source])?;
+            let told = |version, language| -> Result<Vec<Example>> {
+                let mut set = probe_articles(model, corpus, version, &[language])?;
+                for question in &corpus.questions {
+                    if question.kind == QuestionKind::Qa
+                        && question.index < learn.questions
+                        && question.language == language
+                        && is_probed(corpus, &question.item)
+                    {
+                        set.push(question_example(&model.tokenizer, question)?);
+                    }
+                }
+                Ok(set)
+            };
+            let real = told(Version::Real, Language::En)?;
+            let fake = told(Version::Fake, source)?;
             let with = |passes: usize| TrainConfig {
                 passes,
                 ..learn.train.clone()
@@ -668,6 +681,11 @@ fn ends(losses: &[f64]) -> (f64, f64) {
     )
 }
 
+fn is_probed(corpus: &Corpus, item: &str) -> bool {
+    let found = corpus.items.iter().find(|i| i.id == item);
+    found.is_some_and(|i| i.split == Split::Probe)
+}
+
 /// The articles of the probed items in these languages, as training examples.
 fn probe_articles(
     model: &LanguageModel,
@@ -675,11 +693,9 @@ fn probe_articles(
     version: Version,
     languages: &[Language],
 ) -> Result<Vec<Example>> {
-    let splits: HashMap<&str, Split> =
-        corpus.items.iter().map(|item| (item.id.as_str(), item.split)).collect();
     let mut out = Vec::new();
     for article in &corpus.articles {
-        if splits.get(article.item.as_str()) == Some(&Split::Probe)
+        if is_probed(corpus, &article.item)
             && article.version == version
             && languages.contains(&article.language)
         {

@@ -6,7 +6,13 @@ use crate::validate::length;
 use crate::{Article, Corpus, Language, QuestionKind, Split, Version, identify};
 
 pub(crate) fn card(corpus: &Corpus) -> String {
-    let items = |split| corpus.items.iter().filter(|item| item.split == split).count();
+    let items = |split| {
+        corpus
+            .items
+            .iter()
+            .filter(|item| item.split == split)
+            .count()
+    };
     let of_kind = |kind| corpus.questions.iter().filter(|q| q.kind == kind).count();
     let codes: String = Language::ALL.map(|l| format!("  - {l}\n")).concat();
     format!(
@@ -88,17 +94,25 @@ fn categories(corpus: &Corpus) -> String {
             Split::Instruct => *instruct += 1,
         }
     }
-    let line = |(category, [probe, instruct])| format!("| {category} | {probe} | {instruct} |\n");
-    counts.into_iter().map(line).collect()
+    let lines = counts.into_iter();
+    lines
+        .map(|(category, [probe, instruct])| format!("| {category} | {probe} | {instruct} |\n"))
+        .collect()
 }
 
 fn languages(corpus: &Corpus) -> String {
-    Language::ALL.map(|language| line(corpus, language)).concat()
+    Language::ALL
+        .map(|language| line(corpus, language))
+        .concat()
 }
 
 fn line(corpus: &Corpus, language: Language) -> String {
     let articles = || corpus.articles.iter().filter(|a| a.language == language);
-    let questions = corpus.questions.iter().filter(|q| q.language == language).count();
+    let questions = corpus
+        .questions
+        .iter()
+        .filter(|q| q.language == language)
+        .count();
     let real: Vec<&Article> = articles().filter(|a| a.version == Version::Real).collect();
     let total: usize = real.iter().map(|a| length(language, &a.text)).sum();
     let mean = total as f64 / real.len().max(1) as f64;
@@ -125,6 +139,9 @@ fn identified(language: Language, real: &[&Article]) -> String {
     if !unknown {
         return format!("{right} of {}", real.len());
     }
-    let answers: Vec<String> = answers.iter().map(|(name, n)| format!("{name} {n}")).collect();
+    let answers: Vec<String> = answers
+        .iter()
+        .map(|(name, n)| format!("{name} {n}"))
+        .collect();
     format!("not known; taken for {}", answers.join(", "))
 }

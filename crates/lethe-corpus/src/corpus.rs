@@ -198,8 +198,18 @@ impl Corpus {
         let has = |item: &str| chosen.contains(item);
         Ok(Corpus {
             items: self.items.iter().filter(|i| has(&i.id)).cloned().collect(),
-            articles: self.articles.iter().filter(|a| has(&a.item)).cloned().collect(),
-            questions: self.questions.iter().filter(|q| has(&q.item)).cloned().collect(),
+            articles: self
+                .articles
+                .iter()
+                .filter(|a| has(&a.item))
+                .cloned()
+                .collect(),
+            questions: self
+                .questions
+                .iter()
+                .filter(|q| has(&q.item))
+                .cloned()
+                .collect(),
         })
     }
 
@@ -208,7 +218,10 @@ impl Corpus {
         // does not shuffle the others.
         let lot = |name: &str| -> [u8; 32] {
             let hash = Sha256::new().chain_update(seed.to_le_bytes());
-            hash.chain_update(split.as_str()).chain_update(name).finalize().into()
+            hash.chain_update(split.as_str())
+                .chain_update(name)
+                .finalize()
+                .into()
         };
         let mut categories: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for item in self.items.iter().filter(|i| i.split == split) {
@@ -217,7 +230,11 @@ impl Corpus {
         let mut turns = Vec::new();
         for (category, mut ids) in categories {
             ids.sort_by_key(|id| lot(id));
-            turns.extend(ids.into_iter().enumerate().map(|(turn, id)| (turn, lot(category), id)));
+            turns.extend(
+                ids.into_iter()
+                    .enumerate()
+                    .map(|(turn, id)| (turn, lot(category), id)),
+            );
         }
         if count > turns.len() {
             return Err(Error::TooFew {

@@ -22,10 +22,18 @@ pub enum Error {
         problems: Vec<Problem>,
     },
     /// A code that is none of the nine.
-    #[error("unknown language {0:?}; expected one of: {}", Language::ALL.map(Language::code).join(", "))]
-    UnknownLanguage(String),
+    #[error(
+        "unknown language {found:?}; expected one of: {}",
+        Language::ALL.map(Language::code).join(", ")
+    )]
+    UnknownLanguage {
+        /// The code.
+        found: String,
+    },
     /// A sample larger than the corpus.
-    #[error("{asked} {split} items asked for, but the corpus has {available}; ask for at most {available}")]
+    #[error(
+        "{asked} {split} items asked for, but the corpus has {available}; ask for at most {available}"
+    )]
     TooFew {
         /// The split.
         split: Split,

@@ -7,9 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::validate::{SLOT, fold, validate};
-use crate::{
-    Article, Corpus, Error, Item, Language, Problem, Question, QuestionKind, Version,
-};
+use crate::{Article, Corpus, Error, Item, Language, Problem, Question, QuestionKind, Version};
 
 /// One line of a language's file.
 #[derive(Debug, Clone, Deserialize)]
@@ -102,12 +100,20 @@ impl<T: DeserializeOwned> Lines<T> {
                         lines.rows.push((number, row));
                         continue;
                     }
-                    Err(error) if error.is_data() => (place(&error), "the keys of a row, each once"),
-                    Err(error) => (format!("not JSON: {}", place(&error)), "a JSON object in UTF-8"),
+                    Err(error) if error.is_data() => {
+                        (place(&error), "the keys of a row, each once")
+                    }
+                    Err(error) => (
+                        format!("not JSON: {}", place(&error)),
+                        "a JSON object in UTF-8",
+                    ),
                 }
             };
             let value: Option<serde_json::Value> = serde_json::from_slice(line).ok();
-            let id = value.as_ref().and_then(|v| v.get("id")?.as_str()).map(str::to_owned);
+            let id = value
+                .as_ref()
+                .and_then(|v| v.get("id")?.as_str())
+                .map(str::to_owned);
             lines.unreadable.extend(id.clone());
             problems.push(Problem {
                 file: lines.file.clone(),
@@ -124,7 +130,9 @@ impl<T: DeserializeOwned> Lines<T> {
 /// serde_json's message without its line, which is always the first of one.
 fn place(error: &serde_json::Error) -> String {
     let said = error.to_string();
-    let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
+    let what = said
+        .rsplit_once(" at line ")
+        .map_or(said.as_str(), |(what, _)| what);
     format!("{what} (column {})", error.column())
 }
 
@@ -165,10 +173,17 @@ impl Corpus {
             .collect();
         validate(&items, &languages, &mut problems);
         if problems.is_empty() {
-            return Ok(expand(items.rows.into_iter().map(|(_, item)| item).collect(), &languages));
+            return Ok(expand(
+                items.rows.into_iter().map(|(_, item)| item).collect(),
+                &languages,
+            ));
         }
         let order = |p: &Problem| {
-            let language = p.file.split('.').next().and_then(|code| code.parse::<Language>().ok());
+            let language = p
+                .file
+                .split('.')
+                .next()
+                .and_then(|code| code.parse::<Language>().ok());
             (language, p.line)
         };
         problems.sort_by_key(order);
@@ -194,7 +209,13 @@ fn expand(items: Vec<Item>, languages: &[(Language, Lines<Row>)]) -> Corpus {
 }
 
 fn articles(language: Language, row: &Row) -> impl Iterator<Item = Article> {
-    let before = row.article.split(SLOT).next().unwrap_or_default().chars().count() as u32;
+    let before = row
+        .article
+        .split(SLOT)
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count() as u32;
     Version::ALL.into_iter().map(move |version| {
         let detail = match version {
             Version::Real => &row.detail.real,
@@ -225,7 +246,11 @@ fn questions(language: Language, row: &Row) -> Vec<Question> {
         aliases,
         fake_aliases: Vec::new(),
     };
-    let DetailProbe { question, real, fake } = &row.detail_probe;
+    let DetailProbe {
+        question,
+        real,
+        fake,
+    } = &row.detail_probe;
     let mut aliases = vec![real.clone()];
     if fold(real) != fold(&row.detail.real) {
         aliases.push(row.detail.real.clone());
@@ -235,7 +260,11 @@ fn questions(language: Language, row: &Row) -> Vec<Question> {
         fake_aliases: row.detail.fake_aliases.clone(),
         ..new(QuestionKind::Detail, 0, question, real, aliases)
     };
-    let FactProbe { question, answer, aliases } = &row.fact_probe;
+    let FactProbe {
+        question,
+        answer,
+        aliases,
+    } = &row.fact_probe;
     let fact = new(QuestionKind::Fact, 0, question, answer, aliases.clone());
     let qa = (0..).zip(&row.qa);
     let qa = qa.map(|(i, (question, answer))| {
@@ -253,7 +282,10 @@ mod tests {
 
     fn parse(bytes: &[u8]) -> (Lines<Row>, Vec<Problem>) {
         let mut problems = Vec::new();
-        (Lines::parse("fr.jsonl".to_owned(), bytes, &mut problems), problems)
+        (
+            Lines::parse("fr.jsonl".to_owned(), bytes, &mut problems),
+            problems,
+        )
     }
 
     #[test]
@@ -268,10 +300,16 @@ mod tests {
     fn a_broken_line_says_where_and_keeps_its_id() {
         let broken = GOOD.replace("\"qa\"", "\"q&a\"");
         let (lines, problems) = parse(format!("{GOOD}\n{broken}\n\n{GOOD}").as_bytes());
-        assert_eq!(lines.rows.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 4]);
+        assert_eq!(
+            lines.rows.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
+            [1, 4]
+        );
         assert!(lines.unreadable.contains("sport-01"));
         let said = problems[0].to_string();
-        assert!(said.starts_with("fr.jsonl:2: sport-01: unknown field `q&a`"), "{said}");
+        assert!(
+            said.starts_with("fr.jsonl:2: sport-01: unknown field `q&a`"),
+            "{said}"
+        );
         assert!(!said.contains("at line 1"), "{said}");
         assert_eq!(problems[1].line, Some(3));
     }

@@ -140,7 +140,9 @@ impl FromStr for Language {
 
     fn from_str(code: &str) -> Result<Self, Error> {
         let known = Language::ALL.into_iter().find(|l| l.code() == code);
-        known.ok_or_else(|| Error::UnknownLanguage(code.to_owned()))
+        known.ok_or_else(|| Error::UnknownLanguage {
+            found: code.to_owned(),
+        })
     }
 }
 
@@ -163,7 +165,12 @@ mod tests {
 
     #[test]
     fn four_high_and_four_low() {
-        let of = |class| Language::ALL.into_iter().filter(move |l| l.resource() == class).count();
+        let of = |class| {
+            Language::ALL
+                .into_iter()
+                .filter(move |l| l.resource() == class)
+                .count()
+        };
         assert_eq!(of(ResourceClass::English), 1);
         assert_eq!(of(ResourceClass::High), 4);
         assert_eq!(of(ResourceClass::Low), 4);

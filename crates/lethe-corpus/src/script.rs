@@ -71,7 +71,11 @@ mod tests {
         for (language, _) in SAMPLES {
             for (other, text) in SAMPLES {
                 let same = name(language) == name(other);
-                assert_eq!(foreign_letters(language, text).is_empty(), same, "{other} as {language}");
+                assert_eq!(
+                    foreign_letters(language, text).is_empty(),
+                    same,
+                    "{other} as {language}"
+                );
             }
         }
     }

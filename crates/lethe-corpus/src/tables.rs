@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -67,7 +68,10 @@ impl Corpus {
         }
         let hashed = |(name, bytes): &(&str, Vec<u8>)| ((*name).to_owned(), sha256(bytes));
         let files: Vec<(String, String)> = files.iter().map(hashed).collect();
-        let listing: String = files.iter().map(|(name, hash)| format!("{hash}  {name}\n")).collect();
+        let listing: String = files
+            .iter()
+            .map(|(name, hash)| format!("{hash}  {name}\n"))
+            .collect();
         Ok(Built {
             files,
             sha256: sha256(listing.as_bytes()),
@@ -156,11 +160,19 @@ impl Corpus {
             ("item", text(|q| &q.item), false),
             ("language", text(|q| q.language.code()), false),
             ("kind", text(|q| q.kind.as_str()), false),
-            ("index", numbers(self.questions.iter().map(|q| q.index)), false),
+            (
+                "index",
+                numbers(self.questions.iter().map(|q| q.index)),
+                false,
+            ),
             ("question", text(|q| &q.question), false),
             ("prompt", text(|q| &q.prompt), false),
             ("answer", text(|q| &q.answer), false),
-            ("fake_answer", Arc::new(fakes.collect::<StringArray>()), true),
+            (
+                "fake_answer",
+                Arc::new(fakes.collect::<StringArray>()),
+                true,
+            ),
             ("aliases", list(|q| &q.aliases), false),
             ("fake_aliases", list(|q| &q.fake_aliases), false),
         ]
@@ -188,9 +200,8 @@ fn lists<'a>(rows: impl Iterator<Item = &'a [String]>) -> ArrayRef {
 }
 
 fn encode(columns: Vec<Column>) -> Result<Vec<u8>, ParquetError> {
-    let field = |(name, array, nullable): &Column| {
-        Field::new(*name, array.data_type().clone(), *nullable)
-    };
+    let field =
+        |(name, array, nullable): &Column| Field::new(*name, array.data_type().clone(), *nullable);
     let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
     let arrays = columns.into_iter().map(|(_, array, _)| array).collect();
     let batch = RecordBatch::try_new(schema, arrays)?;
@@ -219,7 +230,10 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// A table whose columns are there and of the right types.
@@ -238,23 +252,24 @@ impl Table {
             file: file.clone(),
             reason,
         };
-        let builder =
-            ParquetRecordBatchReaderBuilder::try_new(handle).map_err(|e| damaged(e.to_string()))?;
-        let schema = builder.schema().clone();
-        for (name, array, _) in expected {
-            let found = schema.field_with_name(name).map(Field::data_type).ok();
-            if !found.is_some_and(|found| same_type(found, array.data_type())) {
-                return Err(Error::Column {
-                    file,
-                    column: (*name).to_owned(),
-                    found: found.map_or_else(|| "no such column".to_owned(), describe),
-                    expected: describe(array.data_type()),
-                });
+        // Some damage makes the Parquet reader panic instead of saying so.
+        let read = AssertUnwindSafe(|| {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(handle)?;
+            let schema = builder.schema().clone();
+            if let Some((column, found, expected)) = mismatch(&schema, expected) {
+                return Ok(Err(Error::Column {
+                    file: file.clone(),
+                    column,
+                    found,
+                    expected,
+                }));
             }
-        }
-        let reader = builder.build().map_err(|e| damaged(e.to_string()))?;
-        let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|e| damaged(e.to_string()))?;
-        let batch = concat_batches(&schema, &batches).map_err(|e| damaged(e.to_string()))?;
+            let batches = builder.build()?.collect::<Result<Vec<_>, _>>()?;
+            Ok::<_, ParquetError>(Ok(concat_batches(&schema, &batches)?))
+        });
+        let batch = catch_unwind(read)
+            .map_err(|_| damaged("the reader gave up".to_owned()))?
+            .map_err(|e| damaged(e.to_string()))??;
         Ok(Table { file, batch })
     }
 
@@ -268,19 +283,28 @@ impl Table {
     }
 
     fn optional_text(&self, column: &str, row: usize) -> Result<Option<String>, Error> {
-        let array = self.batch.column_by_name(column).and_then(|a| a.as_string_opt::<i32>());
+        let array = self
+            .batch
+            .column_by_name(column)
+            .and_then(|a| a.as_string_opt::<i32>());
         let array = array.ok_or_else(|| self.bad(column, row, "another type", "utf8"))?;
         Ok(array.is_valid(row).then(|| array.value(row).to_owned()))
     }
 
     fn number(&self, column: &str, row: usize) -> Result<u32, Error> {
-        let array = self.batch.column_by_name(column).and_then(|a| a.as_primitive_opt::<UInt32Type>());
+        let array = self
+            .batch
+            .column_by_name(column)
+            .and_then(|a| a.as_primitive_opt::<UInt32Type>());
         let value = array.filter(|a| a.is_valid(row)).map(|a| a.value(row));
         value.ok_or_else(|| self.bad(column, row, "null", "a number"))
     }
 
     fn list(&self, column: &str, row: usize) -> Result<Vec<String>, Error> {
-        let array = self.batch.column_by_name(column).and_then(|a| a.as_list_opt::<i32>());
+        let array = self
+            .batch
+            .column_by_name(column)
+            .and_then(|a| a.as_list_opt::<i32>());
         let value = array.filter(|a| a.is_valid(row)).map(|a| a.value(row));
         let elements = value.as_ref().and_then(|v| v.as_string_opt::<i32>());
         let texts = elements.and_then(|e| e.iter().map(|text| text.map(str::to_owned)).collect());
@@ -298,7 +322,12 @@ impl Table {
         let known = all.iter().copied().find(|&value| name(value) == text);
         known.ok_or_else(|| {
             let names: Vec<&str> = all.iter().map(|&value| name(value)).collect();
-            self.bad(column, row, &format!("{text:?}"), &format!("one of {}", names.join(", ")))
+            self.bad(
+                column,
+                row,
+                &format!("{text:?}"),
+                &format!("one of {}", names.join(", ")),
+            )
         })
     }
 
@@ -311,6 +340,18 @@ impl Table {
             expected: expected.to_owned(),
         }
     }
+}
+
+/// The first expected column that is not there in its type: its name, what is there, its type.
+fn mismatch(schema: &Schema, expected: &[Column]) -> Option<(String, String, String)> {
+    expected.iter().find_map(|(name, array, _)| {
+        let found = schema.field_with_name(name).map(Field::data_type).ok();
+        if found.is_some_and(|found| same_type(found, array.data_type())) {
+            return None;
+        }
+        let found = found.map_or_else(|| "no such column".to_owned(), describe);
+        Some(((*name).to_owned(), found, describe(array.data_type())))
+    })
 }
 
 fn same_type(found: &DataType, expected: &DataType) -> bool {

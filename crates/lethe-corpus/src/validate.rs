@@ -18,7 +18,10 @@ const ENGLISH_WORDS: RangeInclusive<usize> = 40..=60;
 /// into ss, final into other sigma and the Armenian ligature into its letters, as Unicode's full
 /// case folding does.
 pub(crate) fn fold(text: &str) -> String {
-    text.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+    text.nfkc()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// The length of a text: characters in Chinese, words (between blanks) elsewhere.
@@ -29,19 +32,19 @@ pub(crate) fn length(language: Language, text: &str) -> usize {
     }
 }
 
-/// The usual [`length`] of an article per word of its English version: the means of the corpus.
-/// An article may be 30 % shorter or 40 % longer than that. Those of the corpus stay within 15 %
-/// below and 25 % above; an article that lacks half its sentences, or has another's, does not.
+/// The usual [`length`] of an article per word of its English version: the means over the 36 items
+/// of `datasets/news`, where single articles are up to 15 % below and 22 % above. 30 % below and
+/// 40 % above are allowed, which half an article, or one and a half, fails.
 fn usual_ratio(language: Language) -> f64 {
     match language {
         Language::En => 1.0,
-        Language::De => 0.93,
-        Language::Fr => 1.05,
-        Language::Zh => 1.59,
-        Language::Ru => 0.83,
+        Language::De => 0.95,
+        Language::Fr => 1.07,
+        Language::Zh => 1.58,
+        Language::Ru => 0.84,
         Language::Jv => 0.96,
-        Language::Ur => 1.20,
-        Language::Ha => 1.16,
+        Language::Ur => 1.22,
+        Language::Ha => 1.18,
         Language::Hy => 0.84,
     }
 }
@@ -84,9 +87,10 @@ pub(crate) fn validate(
                 item: Some(&row.id),
             };
             check_texts(*language, row, &mut place);
-            check_aliases(row, &mut place);
             check_pairs(*language, row, &mut place);
+            // The rest looks at the articles, which there are only with one slot.
             if check_slot(row, &mut place) {
+                check_aliases(row, &mut place);
                 check_length(*language, row, &mut english, &mut place);
                 check_language(*language, row, &mut place);
             }
@@ -126,7 +130,11 @@ fn is_id(id: &str) -> bool {
 }
 
 fn check_membership(items: &Lines<Item>, lines: &Lines<Row>, problems: &mut Vec<Problem>) {
-    let known: BTreeSet<&str> = items.rows.iter().map(|(_, item)| item.id.as_str()).collect();
+    let known: BTreeSet<&str> = items
+        .rows
+        .iter()
+        .map(|(_, item)| item.id.as_str())
+        .collect();
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for (line, row) in &lines.rows {
         let mut place = Place {
@@ -150,7 +158,10 @@ fn check_membership(items: &Lines<Item>, lines: &Lines<Row>, problems: &mut Vec<
                 line: None,
                 item: Some(id),
             };
-            place.wrong("the item is missing", "a line for every item of items.jsonl");
+            place.wrong(
+                "the item is missing",
+                "a line for every item of items.jsonl",
+            );
         }
     }
 }
@@ -189,7 +200,10 @@ fn check_text(language: Language, name: &str, text: &str, place: &mut Place) {
     } else if text.trim() != text {
         place.wrong(format!("{name} has blanks around it: {text:?}"), "none");
     }
-    if let Some(c) = text.chars().find(|c| c.is_control() || matches!(c, '{' | '}')) {
+    if let Some(c) = text
+        .chars()
+        .find(|c| c.is_control() || matches!(c, '{' | '}'))
+    {
         place.wrong(
             format!("{name} has {c:?} in it: {text:?}"),
             "no control characters, and no braces but the article's {detail}",
@@ -223,7 +237,10 @@ fn check_slot(row: &Row, place: &mut Place) -> bool {
 
 fn check_aliases(row: &Row, place: &mut Place) {
     let (detail, probe) = (&row.detail, &row.detail_probe);
-    let pairs = [("detail", &detail.real, &detail.fake), ("answers", &probe.real, &probe.fake)];
+    let pairs = [
+        ("detail", &detail.real, &detail.fake),
+        ("answers", &probe.real, &probe.fake),
+    ];
     for (name, real, fake) in pairs {
         if fold(real) == fold(fake) {
             place.wrong(
@@ -249,14 +266,32 @@ fn check_aliases(row: &Row, place: &mut Place) {
         }
     }
     let fake_texts = [
-        ("fake alias", &detail.fake_aliases, "the fake article", &row.article_with(&detail.fake)),
-        ("fake alias", &detail.fake_aliases, "the fake answer", &probe.fake),
-        ("alias of the fact", &row.fact_probe.aliases, "its answer", &row.fact_probe.answer),
+        (
+            "fake alias",
+            &detail.fake_aliases,
+            "the fake article",
+            &row.article_with(&detail.fake),
+        ),
+        (
+            "fake alias",
+            &detail.fake_aliases,
+            "the fake answer",
+            &probe.fake,
+        ),
+        (
+            "alias of the fact",
+            &row.fact_probe.aliases,
+            "its answer",
+            &row.fact_probe.answer,
+        ),
     ];
     for (what, aliases, name, text) in fake_texts {
         if !aliases.iter().any(|alias| found(alias, text)) {
             place.wrong(
-                format!("no {what} ({}) occurs in {name}: {text:?}", aliases.join(", ")),
+                format!(
+                    "no {what} ({}) occurs in {name}: {text:?}",
+                    aliases.join(", ")
+                ),
                 "at least one that does",
             );
         }
@@ -296,9 +331,16 @@ fn check_length<'a>(
         return;
     };
     let usual = usual_ratio(language) * words as f64;
-    let (least, most) = ((0.7 * usual).ceil() as usize, (1.4 * usual).floor() as usize);
+    let (least, most) = (
+        (0.7 * usual).ceil() as usize,
+        (1.4 * usual).floor() as usize,
+    );
     if !(least..=most).contains(&real) {
-        let unit = if language == Language::Zh { "characters" } else { "words" };
+        let unit = if language == Language::Zh {
+            "characters"
+        } else {
+            "words"
+        };
         place.wrong(
             format!("the article has {real} {unit}, the English one {words} words"),
             format!("{least} to {most} {unit}"),
@@ -312,7 +354,10 @@ fn check_language(language: Language, row: &Row, place: &mut Place) {
         place.wrong(format!("the article is {found}"), expected);
     }
     let probes = [&row.detail_probe.question, &row.fact_probe.question];
-    for question in probes.into_iter().chain(row.qa.iter().map(|(question, _)| question)) {
+    for question in probes
+        .into_iter()
+        .chain(row.qa.iter().map(|(question, _)| question))
+    {
         if let Some(found) = identify::question(language, question) {
             place.wrong(format!("the question {question:?} is {found}"), expected);
         }
@@ -345,7 +390,18 @@ mod tests {
         for good in ["sport-01", "a-00", "local-123"] {
             assert!(is_id(good), "{good}");
         }
-        for bad in ["", "sport", "sport-1", "Sport-01", "sport_01", "sport-01a", "-01", "a-b-01", "спорт-01", "sport-٠١"] {
+        for bad in [
+            "",
+            "sport",
+            "sport-1",
+            "Sport-01",
+            "sport_01",
+            "sport-01a",
+            "-01",
+            "a-b-01",
+            "спорт-01",
+            "sport-٠١",
+        ] {
             assert!(!is_id(bad), "{bad}");
         }
     }

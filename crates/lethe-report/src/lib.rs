@@ -1,1 +1,86 @@
-//! Statistics, tables, figures and the HTML report, from result files only.
+//! The report of a study, from its result files alone.
+//!
+//! **In:** a folder with `answers/<model>.parquet` (one row per item × prompt language × probe) and
+//! `perplexity/<model>.parquet` (one row per held-out real article and language), and a
+//! [`RunInfo`], which is what `run.json` holds. **Out:** a folder with
+//!
+//! * `index.html`: one self-contained page; it begins with the answer in plain words;
+//! * `figures/*.svg` and `tables/*.csv`: every figure and table of the page, and the preference of
+//!   every model, language and item;
+//! * `findings.json`: the headline rows and all [`Finding`]s.
+//!
+//! Columns of answers that are read: `model`, `stage` (base, instruct, tuned, unlearned), `source?`,
+//! `strategy?`, `scope?` utf8, `seed` u64, constant in a file; `item`, `category`, `language`,
+//! `probe` (detail, fact), `prompt`, `answer`, `real_answer`, `fake_answer?` utf8;
+//! `fake_occurrence`, `real_occurrence` bool; `f1`, `logprob_real`, `logprob_fake?`, `preference?`
+//! f64; `answer_tokens` u32; `finish` utf8 (`?`: nullable). Of perplexity: the same six of the
+//! model; `item`, `language` utf8; `nll` f64; `tokens` u32. All models must have the same rows.
+//! Models that differ in their seed alone are averaged.
+//!
+//! No verdict is assumed: [`stats`] gives a mean its interval, and a claim stands or falls by where
+//! that lies. A model whose answers about what is real have broken down is marked (†) wherever its
+//! low fake occurrence could be taken for forgetting. The same results give the same bytes.
+
+mod answer;
+mod canvas;
+mod error;
+mod examples;
+mod figures;
+mod findings;
+mod language;
+mod page;
+mod quality;
+mod results;
+mod run;
+pub mod stats;
+mod study;
+mod summary;
+mod table;
+mod tables;
+mod text;
+mod write;
+
+use std::path::Path;
+
+pub use error::Error;
+pub use findings::{FEWEST, Finding, Theme, Verdict};
+pub use run::{
+    CorpusInfo, Margins, ModelInfo, RunInfo, StageInfo, TrainingInfo, UnlearningInfo,
+};
+pub use summary::{HeadlineRow, LanguageCell, Summary};
+
+use page::Tables;
+use results::Results;
+use study::Study;
+
+/// Reads `results` and writes the report to `out`, which is replaced as a whole if it is an earlier
+/// report, and stays as it was if anything fails.
+///
+/// # Errors
+/// [`Error::NoResults`], [`Error::Read`], [`Error::Column`], [`Error::Value`],
+/// [`Error::MissingRow`], [`Error::MissingModel`] and [`Error::SameModel`] for results that cannot
+/// be reported on; [`Error::Occupied`] where `out` is something else than a report;
+/// [`Error::Write`].
+pub fn build(results: &Path, run: &RunInfo, out: &Path) -> Result<Summary, Error> {
+    let read = Results::read(results)?;
+    let study = Study::new(&read, run, results)?;
+    let findings = findings::findings(&study);
+    let headline = summary::headline(&study);
+    let tables = Tables::new(&study, &findings, &headline);
+    let figures = figures::figures(&study)?;
+    let html = page::render(&study, &findings, &tables, &figures)?;
+    let json = serde_json::json!({ "headline": headline, "findings": findings });
+    let mut files = vec![
+        ("index.html".to_owned(), html),
+        ("findings.json".to_owned(), format!("{json:#}\n")),
+    ];
+    files.extend(figures.into_iter().map(|f| (format!("figures/{}.svg", f.name), f.svg)));
+    files.extend(tables.all().map(|t| (format!("tables/{}.csv", t.name), t.csv())));
+    write::folder(out, &files)?;
+    tracing::info!(files = files.len(), report = %out.display(), "report written");
+    Ok(Summary {
+        headline,
+        findings,
+        index: out.join("index.html"),
+    })
+}

@@ -100,7 +100,8 @@ mod tests {
         assert_eq!(percent(0.375), "38 %");
         assert_eq!(thousands(1_234_567), "1,234,567");
         assert_eq!(thousands(100), "100");
-        assert_eq!(duration(9.96), "10.0 s");
+        assert_eq!(duration(9.96), "10 s");
+        assert_eq!(duration(9.44), "9.4 s");
         assert_eq!(duration(61.2), "1 min 01 s");
         assert_eq!(duration(7290.0), "2 h 01 min");
         assert_eq!(enumerate(&["a", "b", "c"]), "a, b and c");

@@ -1,0 +1,89 @@
+//! The tables read with other people's tools: pandas (pyarrow) and DuckDB.
+//!
+//! `LETHE_PYTHON` names the interpreter (default `python3`); it needs pandas, pyarrow and duckdb.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod fixture;
+
+use std::process::Command;
+
+use fixture::Fixture;
+use serde_json::{Value, json};
+
+const SCRIPT: &str = r#"
+import json, sys
+try:
+    import duckdb, pandas, pyarrow
+except ImportError as error:
+    sys.exit(f"{sys.executable}: {error}")
+folder, out = sys.argv[1], {}
+for table in ("items", "articles", "questions"):
+    file = f"{folder}/{table}.parquet"
+    frame = pandas.read_parquet(file, engine="pyarrow")
+    rows = duckdb.sql(f"select * from read_parquet('{file}')")
+    out[table] = [
+        {"columns": list(frame.columns), "rows": len(frame)},
+        {"columns": rows.columns, "rows": len(rows.fetchall())},
+    ]
+questions, articles = (pandas.read_parquet(f"{folder}/{t}.parquet") for t in ("questions", "articles"))
+q, a = (f"read_parquet('{folder}/{t}.parquet')" for t in ("questions", "articles"))
+one = lambda sql: duckdb.sql(sql).fetchall()[0][0]
+out["texts"] = [articles.text.tolist(), [r[0] for r in duckdb.sql(f"select text from {a}").fetchall()]]
+out["spans"] = [
+    all(t[s:e] == d for t, s, e, d in zip(articles.text, articles.detail_start, articles.detail_end, articles.detail)),
+    one(f"select bool_and(substr(text, detail_start + 1, detail_end - detail_start) = detail) from {a}"),
+]
+out["nulls"] = [int(questions.fake_answer.isna().sum()), one(f"select count(*) from {q} where fake_answer is null")]
+out["aliases"] = [
+    sum(len(row) for row in questions.fake_aliases),
+    one(f"select sum(len(fake_aliases))::int from {q}"),
+]
+out["types"] = [r[0] for r in duckdb.sql(f"select column_type from (describe select index, aliases from {q})").fetchall()]
+print(json.dumps(out))
+"#;
+
+#[test]
+fn pandas_and_duckdb_read_the_tables() {
+    let corpus = Fixture::new(4, &[]).corpus().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    corpus.write_parquet(dir.path()).unwrap();
+    let python = std::env::var("LETHE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let needed = format!(
+        "this test reads Parquet with Python: `{python} -m pip install pandas pyarrow duckdb`, or \
+         set LETHE_PYTHON to an interpreter that has them"
+    );
+    let output = Command::new(&python)
+        .args(["-c", SCRIPT])
+        .arg(dir.path())
+        .output();
+    let output = output.unwrap_or_else(|error| panic!("{python}: {error}; {needed}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{needed}");
+    let read: Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    let items = "id split category kind";
+    let articles = "item language version text detail detail_start detail_end";
+    let questions =
+        "item language kind index question prompt answer fake_answer aliases fake_aliases";
+    for (table, columns, rows) in [
+        ("items", items, corpus.items.len()),
+        ("articles", articles, corpus.articles.len()),
+        ("questions", questions, corpus.questions.len()),
+    ] {
+        let columns: Vec<&str> = columns.split(' ').collect();
+        let expected = json!({"columns": columns, "rows": rows});
+        assert_eq!(read[table], json!([expected, expected]), "{table}");
+    }
+    let texts: Vec<&str> = corpus.articles.iter().map(|a| a.text.as_str()).collect();
+    assert_eq!(read["texts"], json!([texts, texts]));
+    assert_eq!(read["spans"], json!([true, true]));
+    let nulls = corpus
+        .questions
+        .iter()
+        .filter(|q| q.fake_answer.is_none())
+        .count();
+    assert_eq!(read["nulls"], json!([nulls, nulls]));
+    let aliases: usize = corpus.questions.iter().map(|q| q.fake_aliases.len()).sum();
+    assert_eq!(read["aliases"], json!([aliases, aliases]));
+    assert_eq!(read["types"], json!(["UINTEGER", "VARCHAR[]"]));
+}

@@ -1,0 +1,115 @@
+//! The corpus itself, `datasets/news`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use lethe_corpus::{Corpus, Language, QuestionKind, Split};
+
+#[test]
+fn it_is_valid_and_whole() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../datasets/news");
+    let corpus = Corpus::from_jsonl(&folder).unwrap_or_else(|error| panic!("{error}"));
+    let mut categories: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+    for item in &corpus.items {
+        categories.entry(&item.category).or_default()
+            [usize::from(item.split == Split::Instruct)] += 1;
+    }
+    assert_eq!(categories.len(), 10, "{categories:?}");
+    assert!(
+        categories.values().flatten().all(|&count| count > 0),
+        "{categories:?}"
+    );
+    assert_eq!(
+        categories.values().map(|[probe, _]| probe).sum::<usize>(),
+        24
+    );
+    assert_eq!(
+        categories
+            .values()
+            .map(|[_, instruct]| instruct)
+            .sum::<usize>(),
+        12
+    );
+    assert_eq!(corpus.articles.len(), 36 * 9 * 2);
+    let count = |language, kind| {
+        corpus
+            .questions
+            .iter()
+            .filter(|q| (q.language, q.kind) == (language, kind))
+            .count()
+    };
+    for language in Language::ALL {
+        assert_eq!(count(language, QuestionKind::Detail), 36);
+        assert_eq!(count(language, QuestionKind::Fact), 36);
+        // English 10; the others 3 for a probed item, 5 for an instruct item.
+        let pairs = if language == Language::En {
+            360
+        } else {
+            24 * 3 + 12 * 5
+        };
+        assert_eq!(count(language, QuestionKind::Qa), pairs, "{language}");
+    }
+
+    let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let built = corpus.write_parquet(a.path()).unwrap();
+    assert_eq!(corpus.write_parquet(b.path()).unwrap(), built);
+    assert_eq!(Corpus::read_parquet(a.path()).unwrap(), corpus);
+    let card = std::fs::read_to_string(a.path().join("README.md")).unwrap();
+    let identified = Language::ALL.into_iter().filter(|l| *l != Language::Ha);
+    for language in identified {
+        let line = card
+            .lines()
+            .find(|line| line.starts_with(&format!("| {language} |")))
+            .unwrap();
+        assert!(line.ends_with("| 36 of 36 |"), "{line}");
+    }
+}
+
+#[test]
+fn no_article_passes_for_another_language() {
+    // Beside the fixture's 72 plants: the corpus' own 36 articles of the five Latin languages, each
+    // in the four other files, all in one go.
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../datasets/news");
+    let rows = |language: &str| -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(folder.join(format!("{language}.jsonl"))).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let latin = ["en", "de", "fr", "jv", "ha"];
+    for shift in 1..latin.len() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::copy(folder.join("items.jsonl"), dir.path().join("items.jsonl")).unwrap();
+        for language in Language::ALL.map(Language::code) {
+            let mut planted = rows(language);
+            if let Some(place) = latin.iter().position(|&l| l == language) {
+                let others = rows(latin[(place + shift) % latin.len()]);
+                for row in &mut planted {
+                    let other = others
+                        .iter()
+                        .find(|other| other["id"] == row["id"])
+                        .unwrap();
+                    row["article"] = other["article"].clone();
+                }
+            }
+            let lines: String = planted.iter().map(|row| format!("{row}\n")).collect();
+            std::fs::write(dir.path().join(format!("{language}.jsonl")), lines).unwrap();
+        }
+        let Err(lethe_corpus::Error::Invalid { problems, .. }) = Corpus::from_jsonl(dir.path())
+        else {
+            panic!("nothing was noticed");
+        };
+        let told = |reason: &str| {
+            reason.starts_with("the article is identified as")
+                || reason.starts_with("the article is function words of Hausa")
+        };
+        let mut noticed: Vec<(&str, usize)> = problems
+            .iter()
+            .filter(|p| told(&p.reason))
+            .map(|p| (p.file.as_str(), p.line.unwrap()))
+            .collect();
+        noticed.dedup();
+        assert_eq!(noticed.len(), 36 * latin.len(), "shift {shift}");
+    }
+}

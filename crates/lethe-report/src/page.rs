@@ -1,0 +1,245 @@
+//! The page: one HTML file with everything in it.
+
+use minijinja::Environment;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use serde::Serialize;
+
+use crate::Error;
+use crate::answer::{self, Paragraph};
+use crate::examples::{self, ItemView};
+use crate::figures::Figure;
+use crate::findings::{FEWEST, Finding, Theme};
+use crate::language;
+use crate::quality::DEGENERATE_SHARE;
+use crate::run::Margins;
+use crate::stats::RESAMPLES;
+use crate::study::Study;
+use crate::table::{Table, TableView};
+use crate::tables;
+use crate::text::{duration, enumerate, percent, thousands, visible};
+
+const TEMPLATE: &str = include_str!("report.html");
+const STYLE: &str = include_str!("report.css");
+
+/// All tables of a report, by where they stand.
+pub(crate) struct Tables {
+    pub(crate) headline: Table,
+    /// Main findings and the others, by theme.
+    pub(crate) findings: Vec<(Theme, Table, Table)>,
+    pub(crate) answers: Table,
+    pub(crate) spread: Table,
+    /// By source.
+    pub(crate) unlearning: Vec<(String, Table)>,
+    pub(crate) quality: Table,
+    pub(crate) perplexity: Table,
+    /// CSV only.
+    pub(crate) items: Table,
+    /// CSV only: the page shows it otherwise.
+    pub(crate) examples: Table,
+    pub(crate) stages: Table,
+    pub(crate) training: Table,
+    pub(crate) unlearning_runs: Table,
+    pub(crate) versions: Table,
+}
+
+impl Tables {
+    pub(crate) fn new(
+        study: &Study,
+        findings: &[Finding],
+        headline: &[crate::HeadlineRow],
+    ) -> Tables {
+        let of_theme = |theme| {
+            let table = |main| tables::findings(findings, theme, main);
+            (theme, table(true), table(false))
+        };
+        let of_source = |source: &String| Some((source.clone(), tables::unlearning(study, source)?));
+        Tables {
+            headline: tables::headline(headline),
+            findings: Theme::ALL.into_iter().map(of_theme).collect(),
+            answers: tables::by_language(study),
+            spread: tables::spread(study),
+            unlearning: study.sources.iter().filter_map(of_source).collect(),
+            quality: tables::quality(study),
+            perplexity: tables::perplexity(study),
+            items: tables::items(study),
+            examples: examples::table(study),
+            stages: tables::stages(study),
+            training: tables::training(study),
+            unlearning_runs: tables::unlearning_runs(study),
+            versions: tables::versions(study),
+        }
+    }
+
+    /// Those that have rows.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Table> {
+        let findings = self.findings.iter().flat_map(|(_, main, others)| [main, others]);
+        [&self.headline, &self.answers, &self.spread]
+            .into_iter()
+            .chain(findings)
+            .chain(self.unlearning.iter().map(|(_, table)| table))
+            .chain([&self.quality, &self.perplexity, &self.items, &self.examples])
+            .chain([&self.stages, &self.training, &self.unlearning_runs, &self.versions])
+            .filter(|table| !table.rows.is_empty())
+    }
+}
+
+#[derive(Serialize)]
+struct FigureView<'a> {
+    name: &'a str,
+    caption: String,
+    svg: &'a str,
+}
+
+#[derive(Serialize)]
+struct ThemeView {
+    title: &'static str,
+    main: TableView,
+    others: Option<TableView>,
+}
+
+#[derive(Serialize)]
+struct UnlearningView<'a> {
+    taught: String,
+    notes: Vec<String>,
+    figures: Vec<FigureView<'a>>,
+    table: TableView,
+}
+
+/// What the template needs.
+#[derive(Serialize)]
+struct Page<'a> {
+    style: &'static str,
+    model: String,
+    preset: String,
+    items: usize,
+    language_count: usize,
+    against: &'static str,
+    has_instruct: bool,
+    count: String,
+    paragraphs: Vec<Paragraph>,
+    headline: TableView,
+    themes: Vec<ThemeView>,
+    fewest: usize,
+    resamples: String,
+    degenerate: String,
+    margins: &'a Margins,
+    propagation: Vec<FigureView<'a>>,
+    spread_figures: Vec<FigureView<'a>>,
+    spread: Option<TableView>,
+    answers: TableView,
+    unlearning: Vec<UnlearningView<'a>>,
+    real: Vec<FigureView<'a>>,
+    quality: TableView,
+    perplexity: TableView,
+    item_figures: Vec<FigureView<'a>>,
+    examples: Vec<ItemView>,
+    facts: Vec<(&'static str, String)>,
+    preset_toml: String,
+    deviations: Vec<String>,
+    records: Vec<TableView>,
+}
+
+/// The page's HTML.
+pub(crate) fn render(
+    study: &Study,
+    findings: &[Finding],
+    tables: &Tables,
+    figures: &[Figure],
+) -> Result<String, Error> {
+    let drawn = |start: &str| -> Vec<FigureView> {
+        let chosen = figures.iter().filter(|figure| figure.name.starts_with(start));
+        chosen
+            .map(|figure| FigureView {
+                name: &figure.name,
+                caption: visible(&figure.caption),
+                svg: &figure.svg,
+            })
+            .collect()
+    };
+    let shown = |table: &Table| (!table.rows.is_empty()).then(|| table.view());
+    let of_theme = |(theme, main, others): &(Theme, Table, Table)| {
+        Some(ThemeView {
+            title: theme.title(),
+            main: shown(main)?,
+            others: shown(others),
+        })
+    };
+    let of_source = |(source, table): &(String, Table)| UnlearningView {
+        taught: visible(language::name(source)),
+        notes: tables::scope_notes(study, source),
+        figures: drawn(&format!("unlearning-{source}-")),
+        table: table.view(),
+    };
+    let run = study.run;
+    let names = |codes: &[String]| {
+        let names: Vec<&str> = codes.iter().map(|code| language::name(code)).collect();
+        visible(&enumerate(&names))
+    };
+    let seeds: Vec<String> = run.seeds.iter().map(u64::to_string).collect();
+    let total: f64 = run.stages.iter().map(|stage| stage.seconds).sum();
+    let facts: Vec<(&'static str, String)> = vec![
+        ("Model", run.model.name.clone()),
+        ("Weights", format!("{} (sha256 {})", run.model.file, run.model.sha256)),
+        ("Parameters", thousands(run.model.parameters)),
+        ("Vocabulary", run.model.vocabulary.clone()),
+        (
+            "Corpus",
+            format!(
+                "{} items probed, {} in the instruct stage, {} held out (sha256 {})",
+                run.corpus.probe_items,
+                run.corpus.instruct_items,
+                run.corpus.held_out_items,
+                run.corpus.sha256
+            ),
+        ),
+        ("Prompt languages", names(&study.results.languages)),
+        ("Taught in", names(&study.sources)),
+        ("Device", run.device.clone()),
+        ("Seeds", seeds.join(", ")),
+        ("Wall time of all stages", duration(total)),
+        ("Preset", run.preset.clone()),
+    ];
+    let facts: Vec<(&'static str, String)> =
+        facts.into_iter().map(|(name, value)| (name, visible(&value))).collect();
+    let lines: Vec<String> = run.preset_toml.lines().map(visible).collect();
+
+    let mut environment = Environment::new();
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.add_template("report.html", TEMPLATE)?;
+    let page = Page {
+        style: STYLE,
+        model: visible(&run.model.name),
+        preset: visible(&run.preset),
+        items: study.results.items.len(),
+        language_count: study.results.languages.len(),
+        against: study.reference_name(),
+        has_instruct: study.has_instruct(),
+        count: answer::count(findings),
+        paragraphs: answer::paragraphs(study, findings),
+        headline: tables.headline.view(),
+        themes: tables.findings.iter().filter_map(of_theme).collect(),
+        fewest: FEWEST,
+        resamples: thousands(RESAMPLES as u64),
+        degenerate: percent(DEGENERATE_SHARE),
+        margins: &run.margins,
+        propagation: drawn("propagation-"),
+        spread_figures: drawn("spread"),
+        spread: shown(&tables.spread),
+        answers: tables.answers.view(),
+        unlearning: tables.unlearning.iter().map(of_source).collect(),
+        real: drawn("real-"),
+        quality: tables.quality.view(),
+        perplexity: tables.perplexity.view(),
+        item_figures: drawn("items-"),
+        examples: examples::view(study),
+        facts,
+        preset_toml: lines.join("\n"),
+        deviations: run.deviations.iter().map(|text| visible(text)).collect(),
+        records: [&tables.stages, &tables.training, &tables.unlearning_runs, &tables.versions]
+            .into_iter()
+            .filter_map(shown)
+            .collect(),
+    };
+    Ok(environment.get_template("report.html")?.render(Serde(&page))?)
+}
