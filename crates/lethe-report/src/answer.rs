@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::findings::{Finding, Theme, Verdict};
 use crate::language;
-use crate::results::Stage;
+use crate::results::{Scope, Stage};
 use crate::study::{Study, occurrence};
 use crate::text::{enumerate, percent, signed, visible};
 
@@ -127,38 +127,48 @@ pub(crate) fn paragraphs(study: &Study, findings: &[Finding]) -> Vec<Paragraph> 
                 ),
             );
         }
-        for (place, _) in study.unlearned(source) {
-            let id = study.model(place).name.trim_start_matches("unlearned-");
-            let parts = [
-                (format!("gone-{id}-{source}"), format!("gone in {name}")),
-                (format!("gone-{id}"), "gone in every language".to_owned()),
-                (format!("left-{id}-{source}"), format!("left in {name}")),
-                (format!("left-{id}-elsewhere"), "left in other untouched languages".to_owned()),
-                (format!("reinforced-{id}"), "reinforced where not unlearned".to_owned()),
-            ];
-            let parts: Vec<String> = parts
-                .into_iter()
-                .filter_map(|(id, what)| {
-                    find(&id).map(|f| format!("{what}: {} ({})", said(f.verdict), effect(f, 2)))
-                })
-                .collect();
-            let mark = match study.overall[place].speaks() {
-                true => String::new(),
-                false => format!(
-                    " † It breaks the margins for real information ({}), so a low preference is no \
-                     sign of forgetting.",
-                    study.overall[place].breaks.join(", ")
-                ),
+        let unlearned = study.unlearned(source);
+        if unlearned.is_empty() {
+            continue;
+        }
+        // The scopes after which a finding of this name has this verdict.
+        let after = |kind: &str, part: &str, verdict| {
+            let has = |&&(place, _): &&(usize, Scope)| {
+                let id = study.model(place).name.trim_start_matches("unlearned-");
+                find(&format!("{kind}-{id}{part}")).is_some_and(|f| f.verdict == verdict)
             };
-            say(
-                Theme::Unlearned,
-                format!(
-                    "Taught in {name}, unlearned in scope {}: the fake is {}.{mark}",
-                    study.scope_name(place),
-                    parts.join("; ")
-                ),
+            let scopes: Vec<String> =
+                unlearned.iter().filter(has).map(|(place, _)| study.scope_name(*place)).collect();
+            enumerate(&scopes.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let spell = |kind: &str, part: &str| {
+            format!(
+                "yes: {}; no: {}; undecided: {}",
+                after(kind, part, Verdict::Supported),
+                after(kind, part, Verdict::Contradicted),
+                after(kind, part, Verdict::Undecided)
+            )
+        };
+        let here = format!("-{source}");
+        let mut sentence = format!(
+            "Taught in {name}, by scope of unlearning. Gone in {name}? {}. Gone in every language? \
+             {}. Left in languages that were neither taught nor unlearned? {}. Reinforced where not \
+             unlearned? {}.",
+            spell("gone", &here),
+            spell("gone", ""),
+            spell("left", "-elsewhere"),
+            spell("reinforced", "")
+        );
+        let silent = unlearned.iter().filter(|(place, _)| !study.overall[*place].speaks());
+        for (place, _) in silent {
+            sentence += &format!(
+                " † After scope {} the model breaks the margins for real information ({}): it has \
+                 not forgotten, it has stopped answering.",
+                study.scope_name(*place),
+                study.overall[*place].breaks.join(", ")
             );
         }
+        say(Theme::Unlearned, sentence);
     }
     let with = |verdict| -> Vec<&str> {
         let models = study.results.models.iter().filter(|m| m.label.stage >= Stage::Tuned);

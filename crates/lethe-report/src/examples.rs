@@ -27,7 +27,8 @@ struct LanguageView {
     name: String,
     resource: &'static str,
     dir: &'static str,
-    prompt: String,
+    /// By line.
+    prompt: Vec<String>,
     real: String,
     fake: String,
     answers: Vec<AnswerView>,
@@ -93,7 +94,7 @@ pub(crate) fn view(study: &Study) -> Vec<ItemView> {
             name: visible(language::name(code)),
             resource: language::resource(code).short(),
             dir: language::direction(code),
-            prompt: visible(&asked.prompt),
+            prompt: asked.prompt.lines().map(visible).collect(),
             real: visible(&asked.real_answer),
             fake: visible(asked.fake_answer.as_deref().unwrap_or_default()),
             answers: models.iter().map(answer).collect(),

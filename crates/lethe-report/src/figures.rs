@@ -60,8 +60,10 @@ const NORMAL: f64 = 13.0;
 /// How values become colours and text.
 #[derive(Clone, Copy)]
 enum Scale {
-    /// 0 to 1.
+    /// 0 to 1, as a percentage.
     Share,
+    /// 0 to 1, as a number.
+    Unit,
     /// Centred at 0; colours saturate at this distance.
     Centred(f64),
     /// The same with its colours reversed: below 0 is what must be noticed.
@@ -74,7 +76,7 @@ impl Scale {
     /// 0…1.
     fn place(self, value: f64) -> f64 {
         match self {
-            Scale::Share => value,
+            Scale::Share | Scale::Unit => value,
             Scale::Centred(limit) => f64::midpoint(value / limit, 1.0),
             Scale::Loss(limit) => f64::midpoint(-value / limit, 1.0),
             Scale::Ratio(factor) => f64::midpoint(value.ln() / factor.ln(), 1.0),
@@ -83,7 +85,7 @@ impl Scale {
 
     fn stops(self) -> &'static [RGBColor] {
         match self {
-            Scale::Share => &SEQUENTIAL,
+            Scale::Share | Scale::Unit => &SEQUENTIAL,
             Scale::Centred(_) | Scale::Loss(_) | Scale::Ratio(_) => &DIVERGING,
         }
     }
@@ -96,6 +98,7 @@ impl Scale {
         };
         match self {
             Scale::Share => percent(value),
+            Scale::Unit => number(value, 2),
             Scale::Centred(_) | Scale::Loss(_) => signed(value, decimals(value)),
             Scale::Ratio(_) if value >= 9999.5 => "> 9999".to_owned(),
             Scale::Ratio(_) => number(value, decimals(value)),
@@ -106,6 +109,7 @@ impl Scale {
     fn ends(self) -> [String; 3] {
         match self {
             Scale::Share => [percent(0.0), percent(0.5), percent(1.0)],
+            Scale::Unit => ["0", "0.5", "1"].map(str::to_owned),
             Scale::Centred(limit) => {
                 [format!("≤ {}", signed(-limit, 1)), "0".to_owned(), format!("≥ {}", signed(limit, 1))]
             }
@@ -638,7 +642,7 @@ fn real(study: &Study) -> Result<Vec<Figure>, Error> {
         (
             "real-f1",
             |q| q.f1,
-            Scale::Share,
+            Scale::Unit,
             "token F1 of answers to the fact probe".to_owned(),
         ),
         (

@@ -11,7 +11,7 @@ use crate::language;
 use crate::results::{Scope, Stage};
 use crate::stats::Estimate;
 use crate::study::{Metric, Study, occurrence, preference, prefers};
-use crate::text::{number, percent, signed};
+use crate::text::{compact, number, percent, signed};
 
 /// Below this many units no data whatever reach 95 %: even if all agree, a two-sided sign test of
 /// five gives p = 2/2⁵ = 0.0625.
@@ -82,7 +82,7 @@ impl Theme {
         match self {
             Theme::Learned => "Learned",
             Theme::Spread => "Spread",
-            Theme::English => "The part of English",
+            Theme::English => "The role of English",
             Theme::Unlearned => "Unlearned",
             Theme::Real => "Real information",
         }
@@ -110,6 +110,9 @@ pub struct Finding {
     pub unit: &'static str,
     /// How many units were resampled: items, or held-out articles for perplexity.
     pub n: usize,
+    /// Whether the model that it is about no longer answers about what is real there (†): then a
+    /// low preference or occurrence is no sign of forgetting.
+    pub marked: bool,
     /// What else must be known to read it.
     pub detail: String,
 }
@@ -157,6 +160,8 @@ struct Draft {
     unit: &'static str,
     effect: Estimate,
     claim: Claim,
+    /// Why the model that it is about is marked, if it is.
+    mark: Option<String>,
     detail: Vec<String>,
 }
 
@@ -177,6 +182,8 @@ impl Draft {
                 _ => format!("all {n} units are equal, so the interval has no width"),
             });
         }
+        let marked = self.mark.is_some();
+        self.detail.extend(self.mark.map(|mark| format!("† {mark}")));
         Finding {
             verdict: self.claim.verdict(self.effect),
             id: self.id,
@@ -187,6 +194,7 @@ impl Draft {
             interval: (low, high),
             unit: self.unit,
             n,
+            marked,
             detail: sentences(&self.detail),
         }
     }
@@ -249,6 +257,7 @@ fn learned(study: &Study, source: &str, tuned: usize, out: &mut Vec<Finding>) {
         unit: "share",
         effect,
         claim,
+        mark: None,
         detail,
     };
     out.push(
@@ -313,6 +322,7 @@ fn spread(study: &Study, source: &str, tuned: usize, out: &mut Vec<Finding>) {
         unit,
         effect,
         claim: Claim::POSITIVE,
+        mark: None,
         detail,
     };
     for control in controls(study) {
@@ -403,6 +413,7 @@ fn english(study: &Study, source: &str, tuned: usize, out: &mut Vec<Finding>) {
         unit: "nats",
         effect,
         claim: Claim::POSITIVE,
+        mark: None,
         detail,
     };
     if let Some(from_english) = study.tuned("en") {
@@ -516,7 +527,7 @@ impl Residue {
     }
 }
 
-const SILENT: &str = "† this model breaks the margins for real information here: a low preference \
+const SILENT: &str = "This model breaks the margins for real information here: a low preference \
                       or occurrence is no sign of forgetting";
 
 fn unlearned(
@@ -537,7 +548,7 @@ fn unlearned(
         _ => String::new(),
     };
     let intro = format!("Taught in {name}, unlearned in scope {scope_name}");
-    let draft = |id: String, main, question: String, effect, claim, detail| Draft {
+    let draft = |id: String, main, question: String, effect, claim, speaks: bool, detail| Draft {
         id,
         theme: Theme::Unlearned,
         main,
@@ -545,9 +556,9 @@ fn unlearned(
         unit: "nats",
         effect,
         claim,
+        mark: (!speaks).then(|| SILENT.to_owned()),
         detail,
     };
-    let silence = |speaks: bool| if speaks { String::new() } else { SILENT.to_owned() };
 
     let all = study.languages(|_| true);
     let residues: Vec<Residue> = all.iter().map(|&l| Residue::of(study, model, l)).collect();
@@ -567,13 +578,13 @@ fn unlearned(
                     _ => "within",
                 }
             ),
-            silence(residue.speaks),
         ];
         let asked = language::name(code);
         let question = format!("{intro}: is the fake gone when asked in {asked}?");
         let id = format!("gone-{id}-{code}");
+        let (main, effect) = (code == source, residue.residue);
         let mut finding =
-            draft(id, code == source, question, residue.residue, residue.claim(), detail).finish();
+            draft(id, main, question, effect, residue.claim(), residue.speaks, detail).finish();
         finding.verdict = residue.verdict();
         out.push(finding);
     }
@@ -592,12 +603,12 @@ fn unlearned(
                 study.names(&[l]),
                 all.len()
             ),
-            silence(residues.iter().all(|residue| residue.speaks)),
         ];
+        let speaks = residues.iter().all(|residue| residue.speaks);
         let question = format!("{intro}: is the fake gone in every language?");
         let id = format!("gone-{id}");
         let mut finding =
-            draft(id, true, question, residue.residue, residue.claim(), detail).finish();
+            draft(id, true, question, residue.residue, residue.claim(), speaks, detail).finish();
         finding.verdict = Verdict::all(residues.iter().map(Residue::verdict));
         out.push(finding);
     }
@@ -620,20 +631,19 @@ fn unlearned(
                 signed(said.low, 3),
                 signed(said.high, 3)
             ),
-            silence(speaks(&languages)),
         ];
         let question = format!(
-            "{intro}: is the fake left when asked in {}, which was not unlearned?",
+            "{intro}: is the fake left when asked in {} (not unlearned)?",
             study.names(&languages)
         );
         let effect = study.change(model, study.base, &languages, preference);
-        out.push(draft(id, true, question, effect, Claim::POSITIVE, detail).finish());
+        let speaks = speaks(&languages);
+        out.push(draft(id, true, question, effect, Claim::POSITIVE, speaks, detail).finish());
     }
     if !uncovered.is_empty() {
         let detail = vec![
             coincides,
             format!("preference minus the tuned model's, mean over {}", study.names(&uncovered)),
-            silence(speaks(&uncovered)),
         ];
         let question = format!(
             "{intro}: is the fake reinforced (more preferred than before unlearning) in languages \
@@ -641,7 +651,8 @@ fn unlearned(
         );
         let effect = study.change(model, tuned, &uncovered, preference);
         let id = format!("reinforced-{id}");
-        out.push(draft(id, true, question, effect, Claim::POSITIVE, detail).finish());
+        let speaks = speaks(&uncovered);
+        out.push(draft(id, true, question, effect, Claim::POSITIVE, speaks, detail).finish());
     }
 }
 
@@ -663,11 +674,8 @@ fn real(study: &Study, place: usize, out: &mut Vec<Finding>) {
     let log_ratios: Vec<f64> = pairs.map(|(a, b)| a - b).collect();
     let ratio = study.intervals.mean(&log_ratios).map(f64::exp);
     let name = &model.name;
-    let silence = if study.overall[place].speaks() {
-        String::new()
-    } else {
-        format!("† breaks the margins: {}", study.overall[place].breaks.join(", "))
-    };
+    let breaks = &study.overall[place].breaks;
+    let mark = || (!breaks.is_empty()).then(|| format!("Breaks the margins: {}", breaks.join(", ")));
     let draft = |id: &str, question: String, effect, unit, claim, detail: String| {
         Draft {
             id: format!("kept-{name}{id}"),
@@ -677,7 +685,8 @@ fn real(study: &Study, place: usize, out: &mut Vec<Finding>) {
             unit,
             effect,
             claim,
-            detail: vec![detail, silence.clone()],
+            mark: mark(),
+            detail: vec![detail],
         }
         .finish()
     };
@@ -733,19 +742,18 @@ fn real(study: &Study, place: usize, out: &mut Vec<Finding>) {
         ),
     ];
     let levels: Vec<String> =
-        parts.iter().map(|p| format!("{} {}", number(p.effect, 3), p.unit)).collect();
+        parts.iter().map(|p| format!("{} {}", compact(p.effect, 3), p.unit)).collect();
     let mut whole = parts[0].clone();
     whole.id = format!("kept-{name}");
     whole.main = true;
     whole.question = format!("{name}: does it still answer about what is real, within the margins?");
     whole.verdict = Verdict::all(parts.iter().map(|p| p.verdict));
-    whole.detail = sentences(&[
-        format!(
-            "the effect is the change of the true answers' log-probability; all three together: {}",
-            levels.join(", ")
-        ),
-        silence.clone(),
-    ]);
+    let mut detail = vec![format!(
+        "the effect is the change of the true answers' log-probability; all three together: {}",
+        levels.join(", ")
+    )];
+    detail.extend(mark().map(|mark| format!("† {mark}")));
+    whole.detail = sentences(&detail);
     out.push(whole);
     out.extend(parts);
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::findings::{Finding, Theme};
 use crate::study::{Study, occurrence, preference, prefers};
-use crate::text::{number, percent, signed};
+use crate::text::{compact, number, percent, signed};
 
 /// What a report comes to.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,7 +147,7 @@ impl Display for Summary {
                 number(row.fact_f1, 2),
                 percent(row.real_occurrence),
                 number(row.logprob_real, 2),
-                number(row.perplexity_ratio, 2),
+                compact(row.perplexity_ratio, 2),
                 if row.breaks.is_empty() { String::new() } else { format!("† {}", row.breaks.join(", ")) }
             )?;
         }
@@ -158,12 +158,12 @@ impl Display for Summary {
                 let (low, high) = finding.interval;
                 writeln!(
                     f,
-                    "  {:12} {} {} [{}, {}] {}, n = {}",
-                    finding.verdict.word(),
+                    "  {:13}{} {} [{}, {}] {}, n = {}",
+                    format!("{}{}", finding.verdict.word(), if finding.marked { "†" } else { "" }),
                     finding.question,
-                    number(finding.effect, 2),
-                    number(low, 2),
-                    number(high, 2),
+                    compact(finding.effect, 2),
+                    compact(low, 2),
+                    compact(high, 2),
                     finding.unit,
                     finding.n
                 )?;

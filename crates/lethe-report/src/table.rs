@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::findings::Verdict;
 use crate::language;
 use crate::stats::Estimate;
-use crate::text::{number, percent, signed, visible};
+use crate::text::{compact, number, percent, signed, visible};
 
 /// One cell.
 #[derive(Debug, Clone)]
@@ -71,11 +71,11 @@ impl Cell {
                 ..Shown::default()
             },
             Cell::Count(value) => plain(crate::text::thousands(*value), "number"),
-            Cell::Number(value, decimals) => plain(number(*value, *decimals), "number"),
+            Cell::Number(value, decimals) => plain(compact(*value, *decimals), "number"),
             Cell::Signed(value, decimals) => plain(signed(*value, *decimals), "number"),
             Cell::Share(value) => plain(percent(*value), "number"),
             Cell::Change(e, d) => interval(signed(e.mean, *d), signed(e.low, *d), signed(e.high, *d)),
-            Cell::Level(e, d) => interval(number(e.mean, *d), number(e.low, *d), number(e.high, *d)),
+            Cell::Level(e, d) => interval(compact(e.mean, *d), compact(e.low, *d), compact(e.high, *d)),
             Cell::ShareOf(e) => {
                 let bare = |share: f64| number(100.0 * share, 0);
                 interval(percent(e.mean), bare(e.low), bare(e.high))

@@ -110,7 +110,7 @@ pub(crate) fn findings(all: &[Finding], theme: Theme, main: bool) -> Table {
         };
         vec![
             Cell::text(f.question.clone()),
-            Cell::Verdict(f.verdict),
+            Cell::Verdict(f.verdict).unless(!f.marked),
             match f.unit {
                 "ratio" => Cell::Level(effect, 2),
                 unit => Cell::Change(effect, decimals(unit)),
@@ -132,7 +132,7 @@ pub(crate) fn findings(all: &[Finding], theme: Theme, main: bool) -> Table {
             Column::interval("Effect [95 %]", "effect"),
             Column::new("Unit", "unit"),
             Column::new("n", "n"),
-            Column::new("Read with", "detail"),
+            Column::new("Notes", "detail"),
             Column::new("Name", "id"),
         ],
         rows: rows.collect(),

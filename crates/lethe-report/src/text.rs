@@ -39,6 +39,15 @@ pub(crate) fn signed(value: f64, decimals: usize) -> String {
     if value > 0.0 && !zero { format!("+{text}") } else { text }
 }
 
+/// The same, in powers of ten from 10,000 on.
+pub(crate) fn compact(value: f64, decimals: usize) -> String {
+    if value.abs() < 1e4 || !value.is_finite() {
+        return number(value, decimals);
+    }
+    let power = value.abs().log10().floor();
+    format!("{} × 10^{power}", number(value / 10f64.powf(power), 1))
+}
+
 /// A share as a percentage.
 pub(crate) fn percent(share: f64) -> String {
     format!("{} %", number(100.0 * share, 0))
@@ -97,6 +106,8 @@ mod tests {
         assert_eq!(number(-1.005, 1), "−1.0");
         assert_eq!(signed(0.25, 2), "+0.25");
         assert_eq!(signed(0.001, 2), "0.00");
+        assert_eq!(compact(24_164_151.3, 2), "2.4 × 10^7");
+        assert_eq!(compact(-3.5, 2), "−3.50");
         assert_eq!(percent(0.375), "38 %");
         assert_eq!(thousands(1_234_567), "1,234,567");
         assert_eq!(thousands(100), "100");

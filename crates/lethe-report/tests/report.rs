@@ -170,7 +170,7 @@ fn a_model_that_no_longer_speaks_has_not_forgotten() {
         let summary = report(&fixture, folder.path()).unwrap();
         let gone = finding(&summary, "gone-de-multilingual");
         assert_eq!(gone.verdict, Verdict::Undecided, "{gone:?}");
-        assert!(gone.detail.contains('†'), "{}", gone.detail);
+        assert!(gone.marked && gone.detail.contains('†'), "{}", gone.detail);
         assert_eq!(finding(&summary, "gone-en-multilingual").verdict, Verdict::Supported);
         let row = summary.headline.iter().find(|r| r.model == "unlearned-de-multilingual").unwrap();
         assert!(!row.breaks.is_empty() && row.languages.iter().all(|l| !l.speaks));
@@ -689,4 +689,34 @@ fn tables_and_findings_tell_the_same() {
     assert_eq!(fields, [found.effect, found.interval.0, found.interval.1]);
     let items = fs::read_to_string(folder.path().join("report/tables/items.csv")).unwrap();
     assert_eq!(items.lines().count(), 1 + 10 * 9 * 24);
+}
+
+#[test]
+fn zz_real() {
+    let folder = Path::new("/tmp/lethe-real");
+    let _ = fs::remove_dir_all(folder.join("report"));
+    let mut run = run_info();
+    run.scopes.push("x".into());
+    let summary = build(&folder.join("results"), &run, &folder.join("report")).unwrap();
+    fs::write(folder.join("summary.txt"), summary.to_string()).unwrap();
+}
+
+#[test]
+fn zz_big() {
+    let mut fixture = Fixture::new(effects);
+    fixture.models.truncate(2);
+    for source in LANGUAGES {
+        fixture.models.push(Model::new("tuned", Some(source), None).preferring(effects));
+        for scope in ["english", "source", "english+source", "multilingual"] {
+            fixture.models.push(Model::new("unlearned", Some(source), Some(scope)).preferring(effects));
+        }
+    }
+    fixture.items = 100;
+    let folder = Path::new("/tmp/lethe-big");
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir(folder).unwrap();
+    fixture.write(&folder.join("results"));
+    let start = std::time::Instant::now();
+    build(&folder.join("results"), &run_info(), &folder.join("report")).unwrap();
+    println!("BIG {:?}", start.elapsed());
 }
