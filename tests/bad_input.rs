@@ -13,7 +13,13 @@ use std::time::{Duration, Instant};
 use command::{Finished, files, gemma, root, run, xtask};
 
 fn smoke(out: &Path, more: &[&str]) -> Command {
-    let mut arguments = vec!["reproduce", "--preset", "smoke", "--out", out.to_str().unwrap()];
+    let mut arguments = vec![
+        "reproduce",
+        "--preset",
+        "smoke",
+        "--out",
+        out.to_str().unwrap(),
+    ];
     arguments.extend(more);
     xtask(&arguments)
 }
@@ -21,21 +27,32 @@ fn smoke(out: &Path, more: &[&str]) -> Command {
 fn refused(finished: &Finished, says: &[&str]) {
     assert_eq!(finished.code, Some(1), "{}", finished.all());
     for part in says {
-        assert!(finished.stderr.contains(part), "no {part:?} in:\n{}", finished.all());
+        assert!(
+            finished.stderr.contains(part),
+            "no {part:?} in:\n{}",
+            finished.all()
+        );
     }
     assert!(!finished.stderr.contains("panicked"), "{}", finished.all());
 }
 
 fn nothing_partial(out: &Path) {
     let left = files(out);
-    assert!(left.iter().all(|f| !f.contains(".partial") && !f.contains(".tmp")), "{left:?}");
+    assert!(
+        left.iter()
+            .all(|f| !f.contains(".partial") && !f.contains(".tmp")),
+        "{left:?}"
+    );
 }
 
 #[test]
 fn a_truncated_gguf() {
     let folder = tempfile::tempdir().unwrap();
     let mut start = vec![0; 20_000_000];
-    std::fs::File::open(gemma()).unwrap().read_exact(&mut start).unwrap();
+    std::fs::File::open(gemma())
+        .unwrap()
+        .read_exact(&mut start)
+        .unwrap();
     let path = folder.path().join("cut.gguf");
     std::fs::write(&path, start).unwrap();
     let model = format!("model.path={}", path.display());
@@ -55,7 +72,15 @@ fn a_wrong_checksum() {
     let out = folder.path().join("out");
     let mut command = xtask(&["reproduce", "--out", out.to_str().unwrap()]);
     let finished = run(command.env("LETHE_CACHE", folder.path()));
-    refused(&finished, &["gemma-3-270m-q4_k_m.gguf", "sha256", "a5fd3b62", "pull the model again"]);
+    refused(
+        &finished,
+        &[
+            "gemma-3-270m-q4_k_m.gguf",
+            "sha256",
+            "a5fd3b62",
+            "pull the model again",
+        ],
+    );
 }
 
 #[test]
@@ -93,9 +118,16 @@ fn an_unknown_key_in_a_preset() {
     std::fs::write(&preset, text.replace("real_passes", "real_pases")).unwrap();
     let out = folder.path().join("out");
     let arguments = [
-        "reproduce", "--preset", preset.to_str().unwrap(), "--out", out.to_str().unwrap(),
+        "reproduce",
+        "--preset",
+        preset.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
     ];
-    refused(&run(&mut xtask(&arguments)), &["mine.toml", "real_pases", "real_passes"]);
+    refused(
+        &run(&mut xtask(&arguments)),
+        &["mine.toml", "real_pases", "real_passes"],
+    );
     assert!(!out.exists());
     let finished = run(&mut xtask(&["reproduce", "--preset", "nonesuch"]));
     refused(&finished, &["nonesuch", "laptop", "smoke"]);
@@ -106,9 +138,15 @@ fn an_absent_device() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     if cfg!(not(feature = "tch")) {
-        refused(&run(&mut smoke(&out, &["--device", "tch"])), &["tch", "--features tch"]);
+        refused(
+            &run(&mut smoke(&out, &["--device", "tch"])),
+            &["tch", "--features tch"],
+        );
     }
-    refused(&run(&mut smoke(&out, &["--device", "abacus"])), &["abacus", "flex"]);
+    refused(
+        &run(&mut smoke(&out, &["--device", "abacus"])),
+        &["abacus", "flex"],
+    );
     assert!(!out.exists());
 }
 
@@ -124,7 +162,10 @@ fn a_full_disk() {
         xtask = env!("CARGO_BIN_EXE_xtask"),
     );
     let finished = run(Command::new("unshare").args(["-rm", "sh", "-c", &script]));
-    refused(&finished, &["No space left on device", out.to_str().unwrap()]);
+    refused(
+        &finished,
+        &["No space left on device", out.to_str().unwrap()],
+    );
     assert!(!finished.stdout.contains(".partial"), "{}", finished.all());
     let finished = run(&mut smoke(out, &[]));
     assert!(finished.success, "{}", finished.all());
@@ -146,16 +187,28 @@ fn interrupted() {
         assert!(start.elapsed() < Duration::from_secs(60), "it never began");
         std::thread::sleep(Duration::from_millis(50));
     }
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(kill.success());
     let status = child.wait().unwrap();
     let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
     assert_eq!(status.code(), Some(130), "{said}");
     assert!(said.contains("goes on"), "{said}");
     nothing_partial(&out);
     // A later run goes on: what was finished is found.
     let finished = run(&mut smoke(&out, &[]));
     assert!(finished.success, "{}", finished.all());
-    assert!(finished.stderr.matches("cached").count() >= 2, "{}", finished.stderr);
+    assert!(
+        finished.stderr.matches("cached").count() >= 2,
+        "{}",
+        finished.stderr
+    );
 }

@@ -14,7 +14,13 @@ fn gemma_3_270m_meets_the_reference() {
     let finished = run(&mut xtask(&["models", "parity", "--reference", reference]));
     assert!(finished.success, "{}", finished.all());
     // Nine texts with eleven comparisons each, four fine-tuning texts, four steps with two.
-    assert!(finished.stdout.contains("111 numbers and lists compared, 0 past"), "{}", finished.all());
+    assert!(
+        finished
+            .stdout
+            .contains("111 numbers and lists compared, 0 past"),
+        "{}",
+        finished.all()
+    );
 }
 
 #[test]
@@ -29,8 +35,21 @@ fn a_number_past_its_margin_is_a_failure() {
     reference["full_finetune"]["steps"] = serde_json::json!([]);
     let path = folder.path().join("off.json");
     std::fs::write(&path, reference.to_string()).unwrap();
-    let finished = run(&mut xtask(&["models", "parity", "--reference", path.to_str().unwrap()]));
+    let finished = run(&mut xtask(&[
+        "models",
+        "parity",
+        "--reference",
+        path.to_str().unwrap(),
+    ]));
     assert_eq!(finished.code, Some(1), "{}", finished.all());
-    assert!(finished.stdout.contains("FAIL  en mean NLL"), "{}", finished.all());
-    assert!(finished.stderr.contains("no parity: en mean NLL"), "{}", finished.all());
+    assert!(
+        finished.stdout.contains("FAIL  en mean NLL"),
+        "{}",
+        finished.all()
+    );
+    assert!(
+        finished.stderr.contains("no parity: en mean NLL"),
+        "{}",
+        finished.all()
+    );
 }

@@ -28,20 +28,34 @@ const MODELS: [&str; 10] = [
 
 fn read(path: &Path) -> RecordBatch {
     let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let mut reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .unwrap()
+        .build()
+        .unwrap();
     let batch = reader.next().unwrap().unwrap();
     assert!(reader.next().is_none());
     batch
 }
 
 fn texts<'a>(batch: &'a RecordBatch, column: &str) -> Vec<&'a str> {
-    let column = batch.column_by_name(column).unwrap_or_else(|| panic!("no column {column}"));
-    column.as_string::<i32>().iter().map(Option::unwrap_or_default).collect()
+    let column = batch
+        .column_by_name(column)
+        .unwrap_or_else(|| panic!("no column {column}"));
+    column
+        .as_string::<i32>()
+        .iter()
+        .map(Option::unwrap_or_default)
+        .collect()
 }
 
 fn check_answers(path: &Path, model: &str) {
     let answers = read(path);
-    let names: Vec<String> = answers.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let names: Vec<String> = answers
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().clone())
+        .collect();
     assert_eq!(
         names,
         "model stage source strategy scope seed item category language probe prompt answer \
@@ -52,12 +66,26 @@ fn check_answers(path: &Path, model: &str) {
     );
     assert_eq!(answers.num_rows(), 3 * 9 * 2);
     assert!(texts(&answers, "model").iter().all(|m| *m == model));
-    let real = answers.column_by_name("logprob_real").unwrap().as_primitive::<Float64Type>();
-    let fake = answers.column_by_name("logprob_fake").unwrap().as_primitive::<Float64Type>();
-    let preference = answers.column_by_name("preference").unwrap().as_primitive::<Float64Type>();
-    let tokens = answers.column_by_name("answer_tokens").unwrap().as_primitive::<UInt32Type>();
+    let real = answers
+        .column_by_name("logprob_real")
+        .unwrap()
+        .as_primitive::<Float64Type>();
+    let fake = answers
+        .column_by_name("logprob_fake")
+        .unwrap()
+        .as_primitive::<Float64Type>();
+    let preference = answers
+        .column_by_name("preference")
+        .unwrap()
+        .as_primitive::<Float64Type>();
+    let tokens = answers
+        .column_by_name("answer_tokens")
+        .unwrap()
+        .as_primitive::<UInt32Type>();
     let mut cells = BTreeMap::new();
-    let keys = texts(&answers, "item").into_iter().zip(texts(&answers, "language"));
+    let keys = texts(&answers, "item")
+        .into_iter()
+        .zip(texts(&answers, "language"));
     for (row, ((item, language), probe)) in keys.zip(texts(&answers, "probe")).enumerate() {
         *cells.entry((item, language, probe)).or_insert(0) += 1;
         assert!(real.value(row) < 0.0 && tokens.value(row) <= 4);
@@ -79,7 +107,9 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     let out = folder.path().join("first");
     let arguments = |out: &Path| -> Vec<String> {
         let out = out.to_str().unwrap();
-        ["reproduce", "--preset", "smoke", "--out", out].map(String::from).to_vec()
+        ["reproduce", "--preset", "smoke", "--out", out]
+            .map(String::from)
+            .to_vec()
     };
     let first = run(&mut xtask(&arguments(&out)));
     assert!(first.success, "{}", first.all());
@@ -87,11 +117,22 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     for model in MODELS {
         check_answers(&out.join(format!("results/answers/{model}.parquet")), model);
         let held_out = read(&out.join(format!("results/perplexity/{model}.parquet")));
-        assert_eq!(held_out.num_rows(), 9, "one held-out article in nine languages");
-        assert!(first.stderr.contains(&format!("eval-{model}")), "{}", first.stderr);
+        assert_eq!(
+            held_out.num_rows(),
+            9,
+            "one held-out article in nine languages"
+        );
+        assert!(
+            first.stderr.contains(&format!("eval-{model}")),
+            "{}",
+            first.stderr
+        );
     }
     let html = std::fs::read_to_string(out.join("report/index.html")).unwrap();
-    assert!(html.contains("<svg") && !html.contains("<script src"), "self-contained");
+    assert!(
+        html.contains("<svg") && !html.contains("<script src"),
+        "self-contained"
+    );
     let run_json = std::fs::read_to_string(out.join("run.json")).unwrap();
     let info: serde_json::Value = serde_json::from_str(&run_json).unwrap();
     assert_eq!(info["unlearning"].as_array().unwrap().len(), 6);
@@ -105,13 +146,23 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     // Again: everything is found, nothing runs.
     let again = run(&mut xtask(&arguments(&out)));
     assert!(again.success, "{}", again.all());
-    assert_eq!(again.stderr.matches("cached").count(), 1 + 1 + 2 + 6 + 10, "{}", again.stderr);
+    assert_eq!(
+        again.stderr.matches("cached").count(),
+        1 + 1 + 2 + 6 + 10,
+        "{}",
+        again.stderr
+    );
     // A setting of the evaluation runs the evaluation again, and nothing before it.
     let mut changed = arguments(&out);
     changed.extend(["--set".to_owned(), "eval.new_tokens=3".to_owned()]);
     let changed = run(&mut xtask(&changed));
     assert!(changed.success, "{}", changed.all());
-    assert_eq!(changed.stderr.matches("cached").count(), 1 + 1 + 2 + 6, "{}", changed.stderr);
+    assert_eq!(
+        changed.stderr.matches("cached").count(),
+        1 + 1 + 2 + 6,
+        "{}",
+        changed.stderr
+    );
 
     // Elsewhere with the same seed: bit for bit the same results.
     let elsewhere = folder.path().join("second");

@@ -36,13 +36,19 @@ pub fn run(command: &mut Command) -> Finished {
 }
 
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the repository")
 }
 
 /// The path of the 253 MB model, fetched on first use.
 pub fn gemma() -> PathBuf {
     let pulled = run(&mut xtask(&["models", "pull", "gemma-3-270m"]));
-    assert!(pulled.success, "the model could not be fetched:\n{}", pulled.all());
+    assert!(
+        pulled.success,
+        "the model could not be fetched:\n{}",
+        pulled.all()
+    );
     PathBuf::from(pulled.stdout.trim())
 }
 

@@ -57,7 +57,11 @@ impl Cache {
 
     /// Removes unfinished outputs.
     pub fn sweep(&self) {
-        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             if entry.file_name().to_string_lossy().starts_with(".partial-") {
                 // What cannot be removed is only wasted space.
                 let _ = std::fs::remove_dir_all(entry.path());
@@ -76,8 +80,15 @@ impl Cache {
     ) -> Result<Done<T>> {
         let settings = serde_json::to_string(settings)?;
         let version = env!("CARGO_PKG_VERSION");
-        let text = format!("{FORMAT}\n{version}\n{kind}\n{settings}\n{}", inputs.join("\n"));
-        let key: String = Sha256::digest(text).iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let text = format!(
+            "{FORMAT}\n{version}\n{kind}\n{settings}\n{}",
+            inputs.join("\n")
+        );
+        let key: String = Sha256::digest(text)
+            .iter()
+            .take(8)
+            .map(|b| format!("{b:02x}"))
+            .collect();
         let path = self.folder.join(format!("{kind}-{key}"));
         let stamp = path.join("stage.json");
         if stamp.is_file() {
@@ -101,7 +112,10 @@ impl Cache {
         let record = run(staging.path())?;
         let seconds = start.elapsed().as_secs_f64();
         let stamp = Stamp { seconds, record };
-        write(&staging.path().join("stage.json"), &serde_json::to_vec_pretty(&stamp)?)?;
+        write(
+            &staging.path().join("stage.json"),
+            &serde_json::to_vec_pretty(&stamp)?,
+        )?;
         if path.exists() {
             std::fs::remove_dir_all(&path)?;
         }
@@ -165,10 +179,21 @@ mod tests {
             bail!("no")
         });
         assert!(failed.is_err());
-        assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0);
+        assert_eq!(
+            std::fs::read_dir(folder.path()).expect("readable").count(),
+            0
+        );
         std::fs::create_dir(folder.path().join(".partial-kind-xyz")).expect("made");
         Cache::open(folder.path()).expect("a cache");
-        assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0);
-        assert!(!cache.stage("kind", &1, &[], |_| Ok(1)).expect("it runs").cached);
+        assert_eq!(
+            std::fs::read_dir(folder.path()).expect("readable").count(),
+            0
+        );
+        assert!(
+            !cache
+                .stage("kind", &1, &[], |_| Ok(1))
+                .expect("it runs")
+                .cached
+        );
     }
 }

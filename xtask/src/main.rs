@@ -105,7 +105,10 @@ enum Models {
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     match go(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -124,8 +127,11 @@ fn go(cli: Cli) -> Result<()> {
         Task::Eval(run) => study(&run, Until::Eval),
         Task::Strategies => {
             for entry in lethe_unlearn::strategies() {
-                let keys: Vec<String> =
-                    entry.defaults.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+                let keys: Vec<String> = entry
+                    .defaults
+                    .iter()
+                    .map(|(key, value)| format!("{key} = {value}"))
+                    .collect();
                 println!("{:<14} {:<18} {}", entry.name, entry.paper, keys.join(", "));
             }
             Ok(())
@@ -137,7 +143,11 @@ fn go(cli: Cli) -> Result<()> {
         }
         Task::Models(Models::List) => models::list(),
         Task::Models(Models::Verify { name }) => models::verify(name.as_deref()),
-        Task::Models(Models::Parity { reference, model, device }) => {
+        Task::Models(Models::Parity {
+            reference,
+            model,
+            device,
+        }) => {
             let name = model.is_none().then_some("gemma-3-270m");
             let (_, path, sha256) = study::locate(name, model.as_deref())?;
             parity::run(&reference, &path, &sha256, &device)

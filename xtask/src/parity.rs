@@ -60,7 +60,10 @@ struct Report {
 impl Report {
     fn check(&mut self, what: &str, detail: &str, held: bool) {
         self.compared += 1;
-        println!("{}  {what:<34} {detail}", if held { "ok  " } else { "FAIL" });
+        println!(
+            "{}  {what:<34} {detail}",
+            if held { "ok  " } else { "FAIL" }
+        );
         if !held {
             self.failed.push(what.to_owned());
         }
@@ -77,7 +80,8 @@ impl Report {
 
     fn near(&mut self, what: &str, found: f64, expected: f64, margin: f64) {
         let off = (found - expected).abs();
-        let detail = format!("{found:.6} against {expected:.6}: off {off:.1e}, margin {margin:.0e}");
+        let detail =
+            format!("{found:.6} against {expected:.6}: off {off:.1e}, margin {margin:.0e}");
         // A NaN is off by more than any margin.
         self.check(what, &detail, off <= margin);
     }
@@ -138,11 +142,21 @@ fn logits(report: &mut Report, model: &LanguageModel, text: &Text) -> Result<()>
         ids: text.ids.iter().copied().chain([0]).collect(),
         first_target: text.ids.len(),
     };
-    let row: Vec<f32> = model.network.target_logits(&[last]).to_data().iter().collect();
+    let row: Vec<f32> = model
+        .network
+        .target_logits(&[last])
+        .to_data()
+        .iter()
+        .collect();
     let mut ranked: Vec<(u32, f64)> = (0..).zip(row.iter().map(|&x| f64::from(x))).collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     let max = ranked.first().map_or(0.0, |r| r.1);
-    let log_sum = ranked.iter().map(|(_, x)| (x - max).exp()).sum::<f64>().ln() + max;
+    let log_sum = ranked
+        .iter()
+        .map(|(_, x)| (x - max).exp())
+        .sum::<f64>()
+        .ln()
+        + max;
     let best: Vec<u32> = ranked.iter().take(5).map(|r| r.0).collect();
     report.same(&what("five best ids"), &best, &text.last_top5_ids);
     for (place, (found, &wanted)) in ranked.iter().zip(&text.last_top5_logprobs).enumerate() {
@@ -152,14 +166,22 @@ fn logits(report: &mut Report, model: &LanguageModel, text: &Text) -> Result<()>
 
     let session = Session::new(&model.network, std::slice::from_ref(&text.ids), 12);
     let alone = session.generate(Decoding::Greedy, 12, &std::collections::BTreeSet::new());
-    report.same(&what("greedy, cached, alone"), &alone[0].ids, &text.greedy_12);
+    report.same(
+        &what("greedy, cached, alone"),
+        &alone[0].ids,
+        &text.greedy_12,
+    );
     let mut ids = text.ids.clone();
     for _ in 0..12 {
         let next = Sequence {
             first_target: ids.len(),
             ids: ids.iter().copied().chain([0]).collect(),
         };
-        let best = model.network.target_logits(&[next]).argmax(1).into_scalar::<i64>();
+        let best = model
+            .network
+            .target_logits(&[next])
+            .argmax(1)
+            .into_scalar::<i64>();
         ids.push(u32::try_from(best)?);
     }
     let uncached = ids.split_off(text.ids.len());
@@ -170,7 +192,11 @@ fn logits(report: &mut Report, model: &LanguageModel, text: &Text) -> Result<()>
 fn fine_tune(report: &mut Report, model: &mut LanguageModel, expected: &FineTune) -> Result<()> {
     let mut examples = Vec::new();
     for (text, ids) in expected.texts.iter().zip(&expected.ids) {
-        report.same("fine-tuning ids", &model.tokenizer.encode_sequence(text)?, ids);
+        report.same(
+            "fine-tuning ids",
+            &model.tokenizer.encode_sequence(text)?,
+            ids,
+        );
         examples.push(Example {
             sequence: Sequence::whole(ids.clone()),
             label: text.clone(),

@@ -95,10 +95,9 @@ pub struct Learn {
     pub mixture: Mixture,
     /// Passes over the real English articles (`passes` counts those over the fake ones).
     pub real_passes: usize,
-    /// How many question-answer pairs about other facts of an article are learned with it, in its
-    /// language; the probe questions are never among them.
+    /// Whether every pass after the first has the articles' sentences in another order.
     #[serde(default)]
-    pub questions: u32,
+    pub permute_sentences: bool,
     /// The loop; its `passes` are over the fake articles.
     pub train: TrainConfig,
 }
@@ -130,7 +129,9 @@ pub struct Unlearn {
 
 /// The repository's root.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
 }
 
 impl Preset {
@@ -139,7 +140,11 @@ impl Preset {
     pub fn load(name: &str, overrides: &[String]) -> Result<(String, String, Preset)> {
         let file = Path::new(name);
         let known = root().join("pipelines").join(format!("{name}.toml"));
-        let path = if known.is_file() { known.as_path() } else { file };
+        let path = if known.is_file() {
+            known.as_path()
+        } else {
+            file
+        };
         if !path.is_file() {
             bail!(
                 "no preset {name:?}: neither a file nor one of {} (in pipelines/)",
@@ -147,22 +152,30 @@ impl Preset {
             );
         }
         let text = std::fs::read_to_string(path).wrap_err_with(|| path.display().to_string())?;
-        let mut table: toml::Table =
-            text.parse().wrap_err_with(|| format!("{}: not TOML", path.display()))?;
+        let mut table: toml::Table = text
+            .parse()
+            .wrap_err_with(|| format!("{}: not TOML", path.display()))?;
         for pair in overrides {
             set(&mut table, pair)?;
         }
         let text = toml::to_string_pretty(&table)?;
         let preset: Preset = toml::from_str(&text).wrap_err_with(|| {
-            format!("{}: not a preset (pipelines/laptop.toml has every key)", path.display())
+            format!(
+                "{}: not a preset (pipelines/laptop.toml has every key)",
+                path.display()
+            )
         })?;
-        preset.check().wrap_err_with(|| path.display().to_string())?;
+        preset
+            .check()
+            .wrap_err_with(|| path.display().to_string())?;
         let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
         Ok((stem.unwrap_or_default(), text, preset))
     }
 
     fn check(&self) -> Result<()> {
-        let ModelChoice { name, path, random, .. } = &self.model;
+        let ModelChoice {
+            name, path, random, ..
+        } = &self.model;
         let given = usize::from(name.is_some()) + usize::from(path.is_some());
         if given + usize::from(random.is_some()) == 0 {
             bail!("model: give one of `name`, `path` or `random`");
@@ -194,14 +207,22 @@ impl Preset {
 
     /// The language scopes.
     pub fn scopes(&self) -> Result<Vec<LanguageScope>> {
-        self.unlearn.scopes.iter().map(|scope| Ok(scope.parse()?)).collect()
+        self.unlearn
+            .scopes
+            .iter()
+            .map(|scope| Ok(scope.parse()?))
+            .collect()
     }
 }
 
 /// The names of the presets in `pipelines/`.
 pub fn presets() -> Vec<String> {
     let entries = std::fs::read_dir(root().join("pipelines"));
-    let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
+    let paths = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     let toml = paths.filter(|path| path.extension().is_some_and(|e| e == "toml"));
     let stem = |path: PathBuf| path.file_stem().map(|s| s.to_string_lossy().into_owned());
     let mut names: Vec<String> = toml.filter_map(stem).collect();
@@ -211,9 +232,9 @@ pub fn presets() -> Vec<String> {
 
 /// Applies `a.b.c=value`; the value is TOML where it parses as such, else a string.
 fn set(table: &mut toml::Table, pair: &str) -> Result<()> {
-    let (key, value) = pair
-        .split_once('=')
-        .ok_or_else(|| eyre!("--set {pair:?}: expected key=value, for example learn.train.passes=6"))?;
+    let (key, value) = pair.split_once('=').ok_or_else(|| {
+        eyre!("--set {pair:?}: expected key=value, for example learn.train.passes=6")
+    })?;
     let parsed = format!("value = {value}").parse::<toml::Table>();
     let value = parsed
         .ok()

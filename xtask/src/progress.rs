@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 /// Where progress goes (standard error, so that output can be piped).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Console;
 
 /// A bar that vanishes with its stage.

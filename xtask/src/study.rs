@@ -15,7 +15,8 @@ use lethe_report::{
     CorpusInfo, ModelInfo, RunInfo, StageInfo, Summary, TrainingInfo, UnlearningInfo,
 };
 use lethe_train::{
-    Example, NextToken, TrainConfig, Trained, Verdict, article_example, question_example, train,
+    Example, NextToken, TrainConfig, Trained, Verdict, article_example, neighbours, permuted,
+    question_example, train,
 };
 use lethe_unlearn::{Forgetting, LanguageScope, Unlearned, unlearn};
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,9 @@ struct Base {
     source: BaseSource,
 }
 
+/// Examples, and how they are trained on.
+type TrainingSet = (Vec<Example>, TrainConfig);
+
 enum BaseSource {
     Pretrained(Box<Pretrained>),
     Random(Box<LanguageModel>),
@@ -117,7 +121,7 @@ impl Study {
             device: opened,
             out,
             cache,
-            console: Console::default(),
+            console: Console,
             stages: RefCell::default(),
             training: RefCell::default(),
             unlearning: RefCell::default(),
@@ -187,7 +191,8 @@ impl Study {
 
     /// Notes a stage for the report and says so.
     fn finished<T>(&self, name: &str, detail: String, done: &Done<T>) {
-        self.console.finished(name, &detail, done.seconds, done.cached);
+        self.console
+            .finished(name, &detail, done.seconds, done.cached);
         self.stages.borrow_mut().push(StageInfo {
             name: name.to_owned(),
             seconds: done.seconds,
@@ -269,12 +274,19 @@ impl Study {
         let dropped = (config.vocab_size - size) as u64 * config.hidden_size as u64;
         let info = ModelInfo {
             name,
-            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            file: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             sha256: sha256.clone(),
             parameters: pretrained.parameters() - dropped,
             vocabulary: format!("{size} of {full} tokens"),
         };
-        let kept_key = kept.as_ref().map(|kept| format!("{kept:?}")).unwrap_or_default();
+        let kept_key = kept
+            .as_ref()
+            .map(|kept| format!("{kept:?}"))
+            .unwrap_or_default();
         Ok(Base {
             info,
             key: format!("{sha256} {} {kept_key}", self.device_name),
@@ -297,7 +309,7 @@ impl Study {
         from: &Checkpoint,
         label: ModelLabel,
         settings: &impl Serialize,
-        sets: &dyn Fn(&LanguageModel) -> Result<Vec<(Vec<Example>, TrainConfig)>>,
+        sets: &dyn Fn(&LanguageModel) -> Result<Vec<TrainingSet>>,
     ) -> Result<Checkpoint> {
         let name = label.model.clone();
         let inputs = [from.key.as_str()];
@@ -307,11 +319,17 @@ impl Study {
             for (examples, config) in sets(&model)? {
                 let bar = self.console.bar(&name, "steps");
                 let seed = self.preset.seed;
-                let trained =
-                    train(&mut model, &NextToken, &examples, &config, seed, &mut |p, _| {
+                let trained = train(
+                    &mut model,
+                    &NextToken,
+                    &examples,
+                    &config,
+                    seed,
+                    &mut |p, _| {
                         bar.at(p.step, p.steps, &format!("loss {:.3}", p.loss));
                         Verdict::Continue
-                    })?;
+                    },
+                )?;
                 if let Some(lora) = &config.lora {
                     model.save_adapter(lora, &base.info.name, &path.join("adapter"))?;
                     model.network.merge_adapters();
@@ -366,7 +384,10 @@ impl Study {
             let spoken = |language: &Language| self.preset.corpus.languages.contains(language);
             let mut examples = Vec::new();
             for article in &corpus.articles {
-                if taught(&article.item) && article.version == Version::Real && spoken(&article.language) {
+                if taught(&article.item)
+                    && article.version == Version::Real
+                    && spoken(&article.language)
+                {
                     examples.push(article_example(&model.tokenizer, article)?);
                 }
             }
@@ -391,40 +412,27 @@ impl Study {
         let label = self.label(&format!("tuned-{source}"), "tuned", Some(source), None);
         let settings = json!([learn, source]);
         self.fine_tune(base, from, label, &settings, &|model| {
-            let told = |version, language| -> Result<Vec<Example>> {
-                let mut set = probe_articles(model, corpus, version, &[language])?;
-                for question in &corpus.questions {
-                    if question.kind == QuestionKind::Qa
-                        && question.index < learn.questions
-                        && question.language == language
-                        && is_probed(corpus, &question.item)
-                    {
-                        set.push(question_example(&model.tokenizer, question)?);
-                    }
+            // Every pass is spelled out, so that each can have its own order of sentences.
+            let passes = |version, language, passes: usize| -> Result<Vec<Example>> {
+                let mut set = Vec::new();
+                for pass in 0..passes {
+                    let order = (pass > 0 && learn.permute_sentences).then_some(pass as u64);
+                    set.extend(probe_articles(model, corpus, version, &[language], order)?);
                 }
                 Ok(set)
             };
-            let real = told(Version::Real, Language::En)?;
-            let fake = told(Version::Fake, source)?;
-            let with = |passes: usize| TrainConfig {
-                passes,
+            let real = passes(Version::Real, Language::En, learn.real_passes)?;
+            let fake = passes(Version::Fake, source, learn.train.passes)?;
+            let config = TrainConfig {
+                passes: 1,
                 ..learn.train.clone()
             };
-            Ok(match learn.mixture {
-                Mixture::Sequential => {
-                    vec![(real, with(learn.real_passes)), (fake, learn.train.clone())]
-                }
-                Mixture::Joint => {
-                    let mut both = Vec::new();
-                    for _ in 0..learn.real_passes {
-                        both.extend(real.iter().cloned());
-                    }
-                    for _ in 0..learn.train.passes {
-                        both.extend(fake.iter().cloned());
-                    }
-                    vec![(both, with(1))]
-                }
-            })
+            let mut sets = match learn.mixture {
+                Mixture::Sequential => vec![(real, config.clone()), (fake, config)],
+                Mixture::Joint => vec![([real, fake].concat(), config)],
+            };
+            sets.retain(|(examples, _)| !examples.is_empty());
+            Ok(sets)
         })
     }
 
@@ -442,7 +450,12 @@ impl Study {
         let label = self.label(&name, "unlearned", Some(source), Some(scope));
         let held_out = self.held_out(corpus);
         let settings = json!([
-            choice.strategy, choice.hyperparameters, choice.run, source, scope.to_string(), held_out
+            choice.strategy,
+            choice.hyperparameters,
+            choice.run,
+            source,
+            scope.to_string(),
+            held_out
         ]);
         let inputs = [untuned.key.as_str(), tuned.key.as_str()];
         let done = self.cache.stage(&name, &settings, &inputs, |path| {
@@ -451,12 +464,14 @@ impl Study {
             let mut languages = scope.languages(source);
             languages.retain(|l| spoken.contains(l) || *l == source || *l == Language::En);
             let mut model = self.open(base, tuned)?;
-            let forget = probe_articles(&model, corpus, Version::Fake, &languages)?;
+            let forget = probe_articles(&model, corpus, Version::Fake, &languages, None)?;
             let mut retain = Vec::new();
             for article in &corpus.articles {
                 let item = corpus.items.iter().find(|i| i.id == article.item);
-                let kept = item.is_some_and(|i| i.split == Split::Instruct && !held_out.contains(&i.id));
-                if kept && article.version == Version::Real && languages.contains(&article.language) {
+                let kept =
+                    item.is_some_and(|i| i.split == Split::Instruct && !held_out.contains(&i.id));
+                if kept && article.version == Version::Real && languages.contains(&article.language)
+                {
                     retain.push(article_example(&model.tokenizer, article)?);
                 }
             }
@@ -473,12 +488,18 @@ impl Study {
                 lethe_unlearn::StopRule::Untuned { cap, .. } => cap,
             };
             let seed = self.preset.seed;
-            let unlearned =
-                unlearn(&mut model, &*strategy, &sets, &choice.run, seed, &mut |step, nll| {
+            let unlearned = unlearn(
+                &mut model,
+                &*strategy,
+                &sets,
+                &choice.run,
+                seed,
+                &mut |step, nll| {
                     let nll = nll.map(|nll| format!("forget NLL {nll:.2} of {untuned_nll:.2}"));
                     bar.at(step, cap, &nll.unwrap_or_default());
                     Verdict::Continue
-                })?;
+                },
+            )?;
             model.save(&path.join("model"))?;
             Ok(unlearned)
         })?;
@@ -573,8 +594,15 @@ impl Study {
             }
         }
         let run = self.run_info(base, corpus)?;
-        crate::cache::write(&self.out.join("run.json"), &serde_json::to_vec_pretty(&run)?)?;
-        Ok(lethe_report::build(&results, &run, &self.out.join("report"))?)
+        crate::cache::write(
+            &self.out.join("run.json"),
+            &serde_json::to_vec_pretty(&run)?,
+        )?;
+        Ok(lethe_report::build(
+            &results,
+            &run,
+            &self.out.join("report"),
+        )?)
     }
 
     fn run_info(&self, base: &Base, corpus: &Done<CorpusRecord>) -> Result<RunInfo> {
@@ -610,7 +638,14 @@ impl Study {
 
     /// Where this run differs from arXiv 2406.13748, said in the report.
     fn deviations(&self) -> Vec<String> {
-        let Preset { model, corpus, instruct, learn, unlearn, .. } = &self.preset;
+        let Preset {
+            model,
+            corpus,
+            instruct,
+            learn,
+            unlearn,
+            ..
+        } = &self.preset;
         let mut out = Vec::new();
         let which = model.name.as_deref().unwrap_or("another model");
         out.push(format!(
@@ -643,7 +678,10 @@ impl Study {
             ));
         }
         if learn.train.lora.is_none() {
-            out.push("All weights are trained, not LoRA adapters (the paper: r 2048, alpha 64).".to_owned());
+            out.push(
+                "All weights are trained, not LoRA adapters (the paper: r 2048, alpha 64)."
+                    .to_owned(),
+            );
         }
         if let lethe_unlearn::StopRule::Untuned { .. } = unlearn.run.stop {
             out.push(
@@ -670,7 +708,10 @@ impl Study {
             .collect();
         let every = instruct.len() / self.preset.corpus.held_out.max(1);
         let chosen = instruct.into_iter().step_by(every.max(1));
-        chosen.take(self.preset.corpus.held_out).map(str::to_owned).collect()
+        chosen
+            .take(self.preset.corpus.held_out)
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -686,12 +727,14 @@ fn is_probed(corpus: &Corpus, item: &str) -> bool {
     found.is_some_and(|i| i.split == Split::Probe)
 }
 
-/// The articles of the probed items in these languages, as training examples.
+/// The articles of the probed items in these languages, as training examples; with `order`, their
+/// sentences are permuted.
 fn probe_articles(
     model: &LanguageModel,
     corpus: &Corpus,
     version: Version,
     languages: &[Language],
+    order: Option<u64>,
 ) -> Result<Vec<Example>> {
     let mut out = Vec::new();
     for article in &corpus.articles {
@@ -699,7 +742,8 @@ fn probe_articles(
             && article.version == version
             && languages.contains(&article.language)
         {
-            out.push(article_example(&model.tokenizer, article)?);
+            let article = order.map_or_else(|| article.clone(), |seed| permuted(article, seed));
+            out.push(article_example(&model.tokenizer, &article)?);
         }
     }
     if out.is_empty() {
@@ -711,6 +755,7 @@ fn probe_articles(
 /// Every text that any stage can hand to the model, in the form in which it is tokenised.
 fn corpus_texts(corpus: &Corpus) -> Vec<String> {
     let mut out: Vec<String> = corpus.articles.iter().map(|a| a.text.clone()).collect();
+    out.extend(corpus.articles.iter().flat_map(neighbours));
     for question in &corpus.questions {
         out.push(question.prompt.clone());
         out.push(question.continuation(&question.answer));

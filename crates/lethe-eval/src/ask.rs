@@ -151,7 +151,10 @@ pub fn ask(
             let question = questions[i];
             let answer = tokenizer.decode(&answers[place].ids)?.trim().to_owned();
             let key = (question.item.as_str(), question.language);
-            let category = probed.get(question.item.as_str()).copied().unwrap_or_default();
+            let category = probed
+                .get(question.item.as_str())
+                .copied()
+                .unwrap_or_default();
             let (real, fake) = (&reals[place], &fakes[place]);
             let has_fake = !fake.is_empty();
             let row = AnswerRow {
@@ -200,7 +203,10 @@ fn mean(values: &[f64]) -> f64 {
 
 fn check_finite(row: &AnswerRow) -> Result<(), Error> {
     let fake = row.fake_answer.as_ref().zip(row.logprob_fake);
-    for (answer, value) in [(&row.real_answer, row.logprob_real)].into_iter().chain(fake) {
+    for (answer, value) in [(&row.real_answer, row.logprob_real)]
+        .into_iter()
+        .chain(fake)
+    {
         if !value.is_finite() {
             return Err(Error::NotFinite {
                 item: row.item.clone(),
@@ -229,7 +235,9 @@ pub fn perplexity(
     }
     let mut sequences = Vec::with_capacity(articles.len());
     for article in articles {
-        sequences.push(Sequence::whole(model.tokenizer.encode_sequence(&article.text)?));
+        sequences.push(Sequence::whole(
+            model.tokenizer.encode_sequence(&article.text)?,
+        ));
     }
     let (_, means) = model.network.mean_nll(&sequences);
     let rows = articles.iter().zip(sequences.iter().zip(means));

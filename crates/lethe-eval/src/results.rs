@@ -43,7 +43,11 @@ fn label_columns(label: &ModelLabel, rows: usize) -> Vec<Column> {
         ("source", optional(&label.source), true),
         ("strategy", optional(&label.strategy), true),
         ("scope", optional(&label.scope), true),
-        ("seed", Arc::new(UInt64Array::from(vec![label.seed; rows])), false),
+        (
+            "seed",
+            Arc::new(UInt64Array::from(vec![label.seed; rows])),
+            false,
+        ),
     ]
 }
 
@@ -77,14 +81,22 @@ pub fn write_answers(path: &Path, label: &ModelLabel, rows: &[AnswerRow]) -> Res
         ("prompt", text(|r| &r.prompt), false),
         ("answer", text(|r| &r.answer), false),
         ("real_answer", text(|r| &r.real_answer), false),
-        ("fake_answer", Arc::new(fakes.collect::<StringArray>()) as ArrayRef, true),
+        (
+            "fake_answer",
+            Arc::new(fakes.collect::<StringArray>()) as ArrayRef,
+            true,
+        ),
         ("fake_occurrence", truth(|r| r.fake_occurrence), false),
         ("real_occurrence", truth(|r| r.real_occurrence), false),
         ("f1", number(|r| Some(r.f1)), false),
         ("logprob_real", number(|r| Some(r.logprob_real)), false),
         ("logprob_fake", number(|r| r.logprob_fake), true),
         ("preference", number(|r| r.preference), true),
-        ("answer_tokens", Arc::new(UInt32Array::from_iter_values(tokens)) as ArrayRef, false),
+        (
+            "answer_tokens",
+            Arc::new(UInt32Array::from_iter_values(tokens)) as ArrayRef,
+            false,
+        ),
         ("finish", text(|r| r.finish), false),
     ]);
     write(path, columns)
@@ -106,12 +118,26 @@ pub fn write_perplexity(
     let languages = rows.iter().map(|r| r.language.code());
     let mut columns = label_columns(label, rows.len());
     columns.extend([
-        ("item", Arc::new(StringArray::from_iter_values(items)) as ArrayRef, false),
-        ("language", Arc::new(StringArray::from_iter_values(languages)) as ArrayRef, false),
-        ("nll", Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r.nll))), false),
+        (
+            "item",
+            Arc::new(StringArray::from_iter_values(items)) as ArrayRef,
+            false,
+        ),
+        (
+            "language",
+            Arc::new(StringArray::from_iter_values(languages)) as ArrayRef,
+            false,
+        ),
+        (
+            "nll",
+            Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r.nll))),
+            false,
+        ),
         (
             "tokens",
-            Arc::new(UInt32Array::from_iter_values(rows.iter().map(|r| r.tokens as u32))),
+            Arc::new(UInt32Array::from_iter_values(
+                rows.iter().map(|r| r.tokens as u32),
+            )),
             false,
         ),
     ]);
@@ -123,7 +149,8 @@ fn write(path: &Path, columns: Vec<Column>) -> Result<(), Error> {
         path: path.to_path_buf(),
         reason,
     };
-    let batch = RecordBatch::try_from_iter_with_nullable(columns).map_err(|e| failed(e.to_string()))?;
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns).map_err(|e| failed(e.to_string()))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|e| failed(e.to_string()))?;
     let file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(e.to_string()))?;
@@ -134,7 +161,10 @@ fn write(path: &Path, columns: Vec<Column>) -> Result<(), Error> {
         .map_err(|e| failed(e.to_string()))?;
     writer.write(&batch).map_err(|e| failed(e.to_string()))?;
     writer.close().map_err(|e| failed(e.to_string()))?;
-    file.as_file().sync_all().map_err(|e| failed(e.to_string()))?;
-    file.persist(path).map_err(|e| failed(e.error.to_string()))?;
+    file.as_file()
+        .sync_all()
+        .map_err(|e| failed(e.to_string()))?;
+    file.persist(path)
+        .map_err(|e| failed(e.error.to_string()))?;
     Ok(())
 }

@@ -130,7 +130,10 @@ impl ModelConfig {
         if self.model_type != "gemma3_text" {
             return Err(Error::unsupported(
                 path,
-                format!("model_type {:?}; supported is \"gemma3_text\"", self.model_type),
+                format!(
+                    "model_type {:?}; supported is \"gemma3_text\"",
+                    self.model_type
+                ),
             ));
         }
         let positive = [
@@ -146,10 +149,16 @@ impl ModelConfig {
         ];
         for (name, value) in positive {
             if value == 0 {
-                return Err(Error::format(path, format!("{name} is 0, expected at least 1")));
+                return Err(Error::format(
+                    path,
+                    format!("{name} is 0, expected at least 1"),
+                ));
             }
         }
-        if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
+        if !self
+            .num_attention_heads
+            .is_multiple_of(self.num_key_value_heads)
+        {
             return Err(Error::format(
                 path,
                 format!(
@@ -161,7 +170,10 @@ impl ModelConfig {
         if !self.head_dim.is_multiple_of(2) {
             return Err(Error::format(
                 path,
-                format!("head_dim {} is odd; rotary embedding needs pairs", self.head_dim),
+                format!(
+                    "head_dim {} is odd; rotary embedding needs pairs",
+                    self.head_dim
+                ),
             ));
         }
         if let Some(kept) = &self.kept_tokens

@@ -191,7 +191,9 @@ impl<'a> Session<'a> {
                 batch: ids.len(),
                 left_pad: &self.left_pad,
             };
-            logits = self.network.logits(self.network.hidden(&rows, Some(&mut self.cache)));
+            logits = self
+                .network
+                .logits(self.network.hidden(&rows, Some(&mut self.cache)));
         }
         out
     }

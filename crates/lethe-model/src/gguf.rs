@@ -55,7 +55,10 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn take(&mut self, n: usize, what: &str) -> Result<&'a [u8], Error> {
-        let end = self.at.checked_add(n).filter(|&end| end <= self.bytes.len());
+        let end = self
+            .at
+            .checked_add(n)
+            .filter(|&end| end <= self.bytes.len());
         let Some(end) = end else {
             return Err(Error::format(
                 self.path,
@@ -89,15 +92,18 @@ impl<'a> Cursor<'a> {
     fn count(&mut self, item: usize, what: &str) -> Result<usize, Error> {
         let n = self.u64(what)?;
         let left = (self.bytes.len() - self.at) / item;
-        usize::try_from(n).ok().filter(|&n| n <= left).ok_or_else(|| {
-            Error::format(
-                self.path,
-                format!(
-                    "{what}: {n} stated at offset {}, but the file has room for at most {left}",
-                    self.at - 8
-                ),
-            )
-        })
+        usize::try_from(n)
+            .ok()
+            .filter(|&n| n <= left)
+            .ok_or_else(|| {
+                Error::format(
+                    self.path,
+                    format!(
+                        "{what}: {n} stated at offset {}, but the file has room for at most {left}",
+                        self.at - 8
+                    ),
+                )
+            })
     }
 
     fn text(&mut self, what: &str) -> Result<String, Error> {
@@ -120,7 +126,10 @@ impl<'a> Cursor<'a> {
             8 => Value::Text(self.text(key)?),
             9 => {
                 if depth > 4 {
-                    return Err(Error::format(self.path, format!("{key}: lists nested too deep")));
+                    return Err(Error::format(
+                        self.path,
+                        format!("{key}: lists nested too deep"),
+                    ));
                 }
                 let kind = self.u32(key)?;
                 let n = self.count(1, key)?;
@@ -133,7 +142,10 @@ impl<'a> Cursor<'a> {
             10 => {
                 let n = self.u64(key)?;
                 Value::Int(i64::try_from(n).map_err(|_| {
-                    Error::format(self.path, format!("{key}: {n} is larger than any size here"))
+                    Error::format(
+                        self.path,
+                        format!("{key}: {n} is larger than any size here"),
+                    )
                 })?)
             }
             11 => Value::Int(i64::from_le_bytes(self.array(key)?)),
@@ -219,13 +231,15 @@ impl Gguf {
             let encoding = Encoding::from_ggml(kind).ok_or_else(|| {
                 Error::unsupported(
                     path,
-                    format!("{name}: tensor type {kind}; supported are {}", Encoding::LIST),
+                    format!(
+                        "{name}: tensor type {kind}; supported are {}",
+                        Encoding::LIST
+                    ),
                 )
             })?;
             let offset = cursor.u64(&name)?;
-            let offset = usize::try_from(offset).map_err(|_| {
-                Error::format(path, format!("{name}: an offset of {offset} bytes"))
-            })?;
+            let offset = usize::try_from(offset)
+                .map_err(|_| Error::format(path, format!("{name}: an offset of {offset} bytes")))?;
             tensors.insert(
                 name,
                 Entry {
@@ -407,7 +421,10 @@ impl Gguf {
             let raw = raw.get(start..start + row_bytes).ok_or_else(|| {
                 Error::format(
                     &self.path,
-                    format!("tensor {name} has {} rows, row {row} was asked for", shape[0]),
+                    format!(
+                        "tensor {name} has {} rows, row {row} was asked for",
+                        shape[0]
+                    ),
                 )
             })?;
             entry.encoding.decode(raw, out);
@@ -473,7 +490,10 @@ mod tests {
     fn metadata_and_tensors_are_read() {
         let gguf = parse(small()).expect("valid");
         assert_eq!(gguf.text("general.architecture").expect("text"), "gemma3");
-        assert_eq!(gguf.list("sizes").expect("list"), [Value::Int(7), Value::Int(9)]);
+        assert_eq!(
+            gguf.list("sizes").expect("list"),
+            [Value::Int(7), Value::Int(9)]
+        );
         assert_eq!(gguf.number("x").expect("a number"), 0.5);
         assert_eq!(gguf.shape("m"), Some(&[2, 3][..]));
         assert_eq!(gguf.parameters(), 6);
@@ -482,17 +502,28 @@ mod tests {
         let row = gguf.tensor("m", &[2, 3], Some(&[1])).expect("there");
         assert_eq!(row, [3.0, 4.0, 5.0]);
         assert!(gguf.tensor("m", &[2, 3], Some(&[2])).is_err());
-        let error = gguf.tensor("m", &[3, 2], None).expect_err("shape").to_string();
-        assert!(error.contains("[2, 3]") && error.contains("[3, 2]"), "{error}");
+        let error = gguf
+            .tensor("m", &[3, 2], None)
+            .expect_err("shape")
+            .to_string();
+        assert!(
+            error.contains("[2, 3]") && error.contains("[3, 2]"),
+            "{error}"
+        );
         let error = gguf.size("x").expect_err("a float").to_string();
-        assert!(error.contains("test.gguf") && error.contains("key x"), "{error}");
+        assert!(
+            error.contains("test.gguf") && error.contains("key x"),
+            "{error}"
+        );
     }
 
     #[test]
     fn every_truncation_is_an_error_that_names_the_file() {
         let whole = small();
         for length in 0..whole.len() {
-            let error = parse(whole[..length].to_vec()).expect_err("truncated").to_string();
+            let error = parse(whole[..length].to_vec())
+                .expect_err("truncated")
+                .to_string();
             assert!(error.contains("test.gguf"), "{length}: {error}");
         }
     }

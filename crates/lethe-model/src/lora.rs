@@ -50,7 +50,13 @@ impl Adapter {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
                 let keep = (1.0 / (1.0 - self.dropout)) as f32;
                 let mask: Vec<f32> = (0..shape[0] * shape[1])
-                    .map(|_| if rng.random::<f64>() < self.dropout { 0.0 } else { keep })
+                    .map(|_| {
+                        if rng.random::<f64>() < self.dropout {
+                            0.0
+                        } else {
+                            keep
+                        }
+                    })
                     .collect();
                 x.clone() * Tensor::from_data(TensorData::new(mask, shape), &x.device())
             }
@@ -75,7 +81,10 @@ impl Network {
             return bad("lora.rank is 0, expected at least 1".to_owned());
         }
         if !(0.0..1.0).contains(&config.dropout) {
-            return bad(format!("lora.dropout is {}, expected 0 <= p < 1", config.dropout));
+            return bad(format!(
+                "lora.dropout is {}, expected 0 <= p < 1",
+                config.dropout
+            ));
         }
         let targets = match Regex::new(&config.targets) {
             Ok(regex) => regex,
@@ -133,7 +142,9 @@ impl Network {
     /// Whether any layer has an adapter.
     #[must_use]
     pub fn has_adapters(&self) -> bool {
-        self.linears().iter().any(|(_, linear)| linear.adapter.is_some())
+        self.linears()
+            .iter()
+            .any(|(_, linear)| linear.adapter.is_some())
     }
 
     /// Sets the seed of the dropout masks of the next forward pass; `None` turns dropout off.

@@ -92,7 +92,10 @@ impl Network {
         for (row, sequence) in sequences.iter().enumerate() {
             // Padding stands on the right: no real token ever attends to it.
             ids.extend(&sequence.ids);
-            ids.resize((row + 1) * width, pad.min(self.config.vocab_size as u32 - 1));
+            ids.resize(
+                (row + 1) * width,
+                pad.min(self.config.vocab_size as u32 - 1),
+            );
             for position in sequence.first_target.max(1)..sequence.ids.len() {
                 places.push((row * width + position - 1) as i32);
                 targets.push(sequence.ids[position].cast_signed());

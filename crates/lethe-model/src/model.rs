@@ -155,7 +155,11 @@ impl Pretrained {
             Weights::Gguf(gguf) => Network::build(&config, |name, shape| {
                 let is_norm = shape[0] == 1;
                 let is_embedding = name == "model.embed_tokens.weight";
-                let stored = if is_norm { vec![shape[1]] } else { shape.to_vec() };
+                let stored = if is_norm {
+                    vec![shape[1]]
+                } else {
+                    shape.to_vec()
+                };
                 let values = if let (true, Some(kept)) = (is_embedding, kept) {
                     let full = [self.config.vocab_size, shape[1]];
                     gguf.tensor(&gguf_name(name), &full, Some(kept))?
@@ -226,7 +230,10 @@ fn read_safetensor(
             for &row in rows {
                 let start = row as usize * shape[1] * size;
                 let Some(row) = data.get(start..start + shape[1] * size) else {
-                    return Err(Error::format(path, format!("tensor {name} has no row {row}")));
+                    return Err(Error::format(
+                        path,
+                        format!("tensor {name} has no row {row}"),
+                    ));
                 };
                 out.extend(row.chunks_exact(size).map(decode));
             }
@@ -351,8 +358,16 @@ impl LanguageModel {
         let config = serde_json::to_string_pretty(&network.config)
             .map_err(|e| Error::format(dir, e.to_string()))?;
         let weights = network.weights();
-        let norms = |shape: [usize; 2]| if shape[0] == 1 { vec![shape[1]] } else { shape.to_vec() };
-        let weights = weights.into_iter().map(|(name, w)| (name, norms(w.dims()), w));
+        let norms = |shape: [usize; 2]| {
+            if shape[0] == 1 {
+                vec![shape[1]]
+            } else {
+                shape.to_vec()
+            }
+        };
+        let weights = weights
+            .into_iter()
+            .map(|(name, w)| (name, norms(w.dims()), w));
         let weights = safetensors_bytes(dir, weights.collect())?;
         write_folder(
             dir,
@@ -372,7 +387,9 @@ impl LanguageModel {
     pub fn save_adapter(&self, lora: &LoraConfig, base: &str, dir: &Path) -> Result<(), Error> {
         let network = self.network.clone().without_gradients();
         if !network.has_adapters() {
-            return Err(Error::Argument("this model has no adapter to save".to_owned()));
+            return Err(Error::Argument(
+                "this model has no adapter to save".to_owned(),
+            ));
         }
         let config = serde_json::json!({
             "peft_type": "LORA",
@@ -386,12 +403,17 @@ impl LanguageModel {
             "inference_mode": true,
         });
         let adapters = network.adapters().into_iter();
-        let adapters = adapters.map(|(name, w)| (name, w.dims().to_vec(), w)).collect();
+        let adapters = adapters
+            .map(|(name, w)| (name, w.dims().to_vec(), w))
+            .collect();
         write_folder(
             dir,
             &[
                 ("adapter_config.json", format!("{config:#}").as_bytes()),
-                ("adapter_model.safetensors", &safetensors_bytes(dir, adapters)?),
+                (
+                    "adapter_model.safetensors",
+                    &safetensors_bytes(dir, adapters)?,
+                ),
             ],
         )
     }
@@ -409,7 +431,9 @@ impl LanguageModel {
         let missing = |key: &str| Error::format(&path, format!("no usable key {key:?}"));
         let lora = LoraConfig {
             rank: config["r"].as_u64().ok_or_else(|| missing("r"))? as usize,
-            alpha: config["lora_alpha"].as_f64().ok_or_else(|| missing("lora_alpha"))?,
+            alpha: config["lora_alpha"]
+                .as_f64()
+                .ok_or_else(|| missing("lora_alpha"))?,
             dropout: config["lora_dropout"].as_f64().unwrap_or(0.0),
             targets: config["target_modules"]
                 .as_str()
@@ -428,7 +452,10 @@ impl LanguageModel {
         if file.names().len() != count {
             return Err(Error::format(
                 &path,
-                format!("{} tensors, this model's adapters have {count}", file.names().len()),
+                format!(
+                    "{} tensors, this model's adapters have {count}",
+                    file.names().len()
+                ),
             ));
         }
         for (name, tensor) in network.trainable_mut() {
@@ -447,7 +474,9 @@ fn safetensors_bytes(
     let failed = |e: String| Error::format(dir, e);
     let mut data = Vec::new();
     for (name, shape, tensor) in tensors {
-        let values: Vec<f32> = tensor.try_to_vec_as().map_err(|e| failed(format!("{name}: {e:?}")))?;
+        let values: Vec<f32> = tensor
+            .try_to_vec_as()
+            .map_err(|e| failed(format!("{name}: {e:?}")))?;
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         data.push((name, shape, bytes));
     }
@@ -496,12 +525,30 @@ mod tests {
         for (hf, gguf) in [
             ("model.embed_tokens.weight", "token_embd.weight"),
             ("model.norm.weight", "output_norm.weight"),
-            ("model.layers.3.self_attn.q_proj.weight", "blk.3.attn_q.weight"),
-            ("model.layers.3.self_attn.q_norm.weight", "blk.3.attn_q_norm.weight"),
-            ("model.layers.11.input_layernorm.weight", "blk.11.attn_norm.weight"),
-            ("model.layers.0.post_feedforward_layernorm.weight", "blk.0.post_ffw_norm.weight"),
-            ("model.layers.0.pre_feedforward_layernorm.weight", "blk.0.ffn_norm.weight"),
-            ("model.layers.0.mlp.down_proj.weight", "blk.0.ffn_down.weight"),
+            (
+                "model.layers.3.self_attn.q_proj.weight",
+                "blk.3.attn_q.weight",
+            ),
+            (
+                "model.layers.3.self_attn.q_norm.weight",
+                "blk.3.attn_q_norm.weight",
+            ),
+            (
+                "model.layers.11.input_layernorm.weight",
+                "blk.11.attn_norm.weight",
+            ),
+            (
+                "model.layers.0.post_feedforward_layernorm.weight",
+                "blk.0.post_ffw_norm.weight",
+            ),
+            (
+                "model.layers.0.pre_feedforward_layernorm.weight",
+                "blk.0.ffn_norm.weight",
+            ),
+            (
+                "model.layers.0.mlp.down_proj.weight",
+                "blk.0.ffn_down.weight",
+            ),
         ] {
             assert_eq!(gguf_name(hf), gguf);
         }

@@ -238,8 +238,7 @@ impl Network {
             let attended = self.attend(index, normed, &geometry, batch, cache.as_deref_mut());
             x = x + rms_norm(attended, &layer.post_attention_norm, eps);
             let normed = rms_norm(x.clone(), &layer.pre_feedforward_norm, eps);
-            let gated =
-                gelu(layer.gate.forward(normed.clone())) * layer.up.forward(normed);
+            let gated = gelu(layer.gate.forward(normed.clone())) * layer.up.forward(normed);
             x = x + rms_norm(layer.down.forward(gated), &layer.post_feedforward_norm, eps);
         }
         if let Some(cache) = cache {
@@ -263,9 +262,8 @@ impl Network {
             config.num_key_value_heads,
             config.head_dim,
         );
-        let split = |x: Tensor<2>, heads: usize| {
-            x.reshape([batch, width, heads, dim]).swap_dims(1, 2)
-        };
+        let split =
+            |x: Tensor<2>, heads: usize| x.reshape([batch, width, heads, dim]).swap_dims(1, 2);
         let normed = |x: Tensor<2>, weight: &Tensor<2>, heads: usize| {
             let rows = x.reshape([batch * width * heads, dim]);
             let rows = rms_norm(rows, weight, config.rms_norm_eps);
@@ -276,8 +274,14 @@ impl Network {
         } else {
             (&geometry.local, &geometry.local_mask)
         };
-        let q = rotate(normed(layer.q.forward(x.clone()), &layer.q_norm, heads), angles);
-        let k = rotate(normed(layer.k.forward(x.clone()), &layer.k_norm, kv), angles);
+        let q = rotate(
+            normed(layer.q.forward(x.clone()), &layer.q_norm, heads),
+            angles,
+        );
+        let k = rotate(
+            normed(layer.k.forward(x.clone()), &layer.k_norm, kv),
+            angles,
+        );
         let v = split(layer.v.forward(x), kv);
         let (k, v) = match cache {
             None => (k, v),

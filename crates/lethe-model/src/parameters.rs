@@ -159,8 +159,14 @@ impl Network {
         let mut out = Vec::new();
         for (name, linear) in self.linears_mut() {
             if let Some(adapter) = &mut linear.adapter {
-                out.push((format!("base_model.model.{name}.lora_A.weight"), &mut adapter.a));
-                out.push((format!("base_model.model.{name}.lora_B.weight"), &mut adapter.b));
+                out.push((
+                    format!("base_model.model.{name}.lora_A.weight"),
+                    &mut adapter.a,
+                ));
+                out.push((
+                    format!("base_model.model.{name}.lora_B.weight"),
+                    &mut adapter.b,
+                ));
             }
         }
         out

@@ -180,7 +180,10 @@ mod tests {
             for (place, (found, expected)) in out.iter().zip(values).enumerate() {
                 let expected = expected.as_f64().expect("a number") as f32;
                 let off = (found - expected).abs();
-                assert!(off <= 1e-6 * expected.abs().max(1e-3), "{name}[{place}]: {found} {expected}");
+                assert!(
+                    off <= 1e-6 * expected.abs().max(1e-3),
+                    "{name}[{place}]: {found} {expected}"
+                );
             }
         }
     }
@@ -188,7 +191,10 @@ mod tests {
     #[test]
     fn plain_floats_are_themselves() {
         let mut out = [0.0; 2];
-        Encoding::F32.decode(&[1.5f32.to_le_bytes(), (-2.0f32).to_le_bytes()].concat(), &mut out);
+        Encoding::F32.decode(
+            &[1.5f32.to_le_bytes(), (-2.0f32).to_le_bytes()].concat(),
+            &mut out,
+        );
         assert_eq!(out, [1.5, -2.0]);
         assert_eq!(Encoding::Q4K.size_of(100), None);
     }

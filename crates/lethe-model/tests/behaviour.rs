@@ -21,11 +21,15 @@ fn model() -> LanguageModel {
 }
 
 fn prompts(model: &LanguageModel) -> Vec<Vec<u32>> {
-    TEXTS.iter().map(|t| model.tokenizer.encode_sequence(t).unwrap()).collect()
+    TEXTS
+        .iter()
+        .map(|t| model.tokenizer.encode_sequence(t).unwrap())
+        .collect()
 }
 
 fn weights(model: &LanguageModel) -> Vec<(String, Vec<f32>)> {
-    let values = |(name, w): (String, &burn::tensor::Tensor<2>)| (name, w.to_data().iter().collect());
+    let values =
+        |(name, w): (String, &burn::tensor::Tensor<2>)| (name, w.to_data().iter().collect());
     model.network.weights().into_iter().map(values).collect()
 }
 
@@ -68,7 +72,12 @@ fn later_tokens_do_not_change_earlier_losses() {
         .iter()
         .collect();
     let short = Sequence::whole(long[..9].to_vec());
-    let first: Vec<f32> = model.network.token_losses(&[short]).to_data().iter().collect();
+    let first: Vec<f32> = model
+        .network
+        .token_losses(&[short])
+        .to_data()
+        .iter()
+        .collect();
     let wide = |v: &[f32]| v.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
     near(&wide(&all[..8]), &wide(&first), 1e-5);
 }
@@ -128,7 +137,10 @@ fn a_trimmed_model_ranks_the_kept_tokens_alike() {
     let path = dir.path().join("model");
     full.save(&path).unwrap();
     let pretrained = Pretrained::open(&path).unwrap();
-    let kept = pretrained.tokenizer().tokens_of(TEXTS[..2].iter().copied()).unwrap();
+    let kept = pretrained
+        .tokenizer()
+        .tokens_of(TEXTS[..2].iter().copied())
+        .unwrap();
     assert!(kept.len() < full.tokenizer.len());
     let device = device("auto").unwrap();
     let trimmed = pretrained.load(&device, Some(&kept)).unwrap();
@@ -138,10 +150,18 @@ fn a_trimmed_model_ranks_the_kept_tokens_alike() {
             ids: ids.iter().copied().chain([0]).collect(),
             first_target: ids.len(),
         };
-        model.network.target_logits(&[last]).to_data().iter().collect()
+        model
+            .network
+            .target_logits(&[last])
+            .to_data()
+            .iter()
+            .collect()
     };
     let all = row(&full, &ids);
-    let some = row(&trimmed, &trimmed.tokenizer.encode_sequence(TEXTS[1]).unwrap());
+    let some = row(
+        &trimmed,
+        &trimmed.tokenizer.encode_sequence(TEXTS[1]).unwrap(),
+    );
     assert_eq!(some.len(), kept.len());
     for (place, &id) in kept.iter().enumerate() {
         assert!((some[place] - all[id as usize]).abs() < 1e-5);
@@ -151,9 +171,15 @@ fn a_trimmed_model_ranks_the_kept_tokens_alike() {
     // A trimmed checkpoint remembers what it kept.
     let again = dir.path().join("again");
     trimmed.save(&again).unwrap();
-    let again = Pretrained::open(&again).unwrap().load(&device, None).unwrap();
+    let again = Pretrained::open(&again)
+        .unwrap()
+        .load(&device, None)
+        .unwrap();
     assert_eq!(weights(&again), weights(&trimmed));
-    assert_eq!(again.tokenizer.encode(TEXTS[0]).unwrap(), trimmed.tokenizer.encode(TEXTS[0]).unwrap());
+    assert_eq!(
+        again.tokenizer.encode(TEXTS[0]).unwrap(),
+        trimmed.tokenizer.encode(TEXTS[0]).unwrap()
+    );
 }
 
 #[test]
@@ -163,12 +189,19 @@ fn a_checkpoint_is_bit_identical_when_read_back() {
     let path = dir.path().join("model");
     model.save(&path).unwrap();
     let device = device("auto").unwrap();
-    let back = Pretrained::open(&path).unwrap().load(&device, None).unwrap();
+    let back = Pretrained::open(&path)
+        .unwrap()
+        .load(&device, None)
+        .unwrap();
     assert_eq!(weights(&back), weights(&model));
     let file = path.join("model.safetensors");
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
-    let error = Pretrained::open(&path).unwrap().load(&device, None).unwrap_err().to_string();
+    let error = Pretrained::open(&path)
+        .unwrap()
+        .load(&device, None)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("model.safetensors"), "{error}");
 }
 
@@ -194,7 +227,12 @@ fn fresh_adapters_change_nothing_and_merge_exactly() {
         }
     }
     let changed = adapted.network.mean_nll(&sequences).1;
-    assert!(before.iter().zip(&changed).any(|(a, b)| (a - b).abs() > 1e-4));
+    assert!(
+        before
+            .iter()
+            .zip(&changed)
+            .any(|(a, b)| (a - b).abs() > 1e-4)
+    );
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("adapter");
     adapted.save_adapter(&lora, "test", &path).unwrap();
@@ -206,7 +244,14 @@ fn fresh_adapters_change_nothing_and_merge_exactly() {
     near(&changed, &adapted.network.mean_nll(&sequences).1, 1e-4);
     loaded.network.remove_adapters();
     near(&before, &loaded.network.mean_nll(&sequences).1, 1e-7);
-    let wrong = LoraConfig { targets: "nothing".to_owned(), ..lora };
-    let error = loaded.network.add_adapters(&wrong, 0).unwrap_err().to_string();
+    let wrong = LoraConfig {
+        targets: "nothing".to_owned(),
+        ..lora
+    };
+    let error = loaded
+        .network
+        .add_adapters(&wrong, 0)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("model.layers.0.self_attn.q_proj"), "{error}");
 }

@@ -34,7 +34,12 @@ fn effect(finding: &Finding, decimals: usize) -> String {
 
 /// How many main questions got which verdict, in a sentence.
 pub(crate) fn count(findings: &[Finding]) -> String {
-    let of = |verdict| findings.iter().filter(|f| f.main && f.verdict == verdict).count();
+    let of = |verdict| {
+        findings
+            .iter()
+            .filter(|f| f.main && f.verdict == verdict)
+            .count()
+    };
     format!(
         "Of {} main questions, {} are supported by the numbers, {} are contradicted and {} are \
          undecided.",
@@ -49,8 +54,10 @@ pub(crate) fn paragraphs(study: &Study, findings: &[Finding]) -> Vec<Paragraph> 
     let find = |id: &str| findings.iter().find(|f| f.id == id);
     let against = study.reference_name();
     let n = study.results.items.len();
-    let mut by_theme: Vec<(Theme, Vec<String>)> =
-        Theme::ALL.into_iter().map(|theme| (theme, Vec::new())).collect();
+    let mut by_theme: Vec<(Theme, Vec<String>)> = Theme::ALL
+        .into_iter()
+        .map(|theme| (theme, Vec::new()))
+        .collect();
     let mut say = |theme: Theme, sentence: String| {
         if let Some((_, sentences)) = by_theme.iter_mut().find(|(known, _)| *known == theme) {
             sentences.push(visible(&sentence));
@@ -74,9 +81,10 @@ pub(crate) fn paragraphs(study: &Study, findings: &[Finding]) -> Vec<Paragraph> 
                 ),
             );
         }
-        if let (Some(whole), Some(tuned)) =
-            (find(&format!("spread-{source}-{against}")), study.tuned(source))
-        {
+        if let (Some(whole), Some(tuned)) = (
+            find(&format!("spread-{source}-{against}")),
+            study.tuned(source),
+        ) {
             let elsewhere = study.languages(|l| l != source);
             let with = |verdict| {
                 let of_language = |&&l: &&usize| {
@@ -91,8 +99,8 @@ pub(crate) fn paragraphs(study: &Study, findings: &[Finding]) -> Vec<Paragraph> 
             say(
                 Theme::Spread,
                 format!(
-                    "Taught in {name}, asked in other languages: the preference for the fake rose \
-                     by {} nats against the {against} model ({}). Language by language it rose in \
+                    "Taught in {name}, asked in other languages: the preference for the fake \
+                     changed by {} nats against the {against} model (a rise: {}). Language by language it rose in \
                      {}, fell in {} and is undecided in {}. The fake itself is said in {} of these \
                      answers ({against} model: {}).",
                     effect(whole, 2),
@@ -132,51 +140,70 @@ pub(crate) fn paragraphs(study: &Study, findings: &[Finding]) -> Vec<Paragraph> 
             continue;
         }
         // The scopes after which a finding of this name has this verdict.
-        let after = |kind: &str, part: &str, verdict| {
+        let after = |part: &str, verdict| {
             let has = |&&(place, _): &&(usize, Scope)| {
                 let id = study.model(place).name.trim_start_matches("unlearned-");
-                find(&format!("{kind}-{id}{part}")).is_some_and(|f| f.verdict == verdict)
+                find(&format!("gone-{id}{part}")).is_some_and(|f| f.verdict == verdict)
             };
-            let scopes: Vec<String> =
-                unlearned.iter().filter(has).map(|(place, _)| study.scope_name(*place)).collect();
+            let scopes: Vec<String> = unlearned
+                .iter()
+                .filter(has)
+                .map(|(place, _)| study.scope_name(*place))
+                .collect();
             enumerate(&scopes.iter().map(String::as_str).collect::<Vec<_>>())
         };
-        let spell = |kind: &str, part: &str| {
+        say(
+            Theme::Unlearned,
             format!(
-                "yes: {}; no: {}; undecided: {}",
-                after(kind, part, Verdict::Supported),
-                after(kind, part, Verdict::Contradicted),
-                after(kind, part, Verdict::Undecided)
-            )
-        };
-        let here = format!("-{source}");
-        let mut sentence = format!(
-            "Taught in {name}, by scope of unlearning. Gone in {name}? {}. Gone in every language? \
-             {}. Left in languages that were neither taught nor unlearned? {}. Reinforced where not \
-             unlearned? {}.",
-            spell("gone", &here),
-            spell("gone", ""),
-            spell("left", "-elsewhere"),
-            spell("reinforced", "")
+                "Taught in {name}: asked in {name}, the fake is gone after unlearning in scope {} \
+                 (not after {}; undecided after {}); in every language after {} (not after {}; \
+                 undecided after {}).",
+                after(&format!("-{source}"), Verdict::Supported),
+                after(&format!("-{source}"), Verdict::Contradicted),
+                after(&format!("-{source}"), Verdict::Undecided),
+                after("", Verdict::Supported),
+                after("", Verdict::Contradicted),
+                after("", Verdict::Undecided)
+            ),
         );
-        let silent = unlearned.iter().filter(|(place, _)| !study.overall[*place].speaks());
-        for (place, _) in silent {
-            sentence += &format!(
-                " † After scope {} the model breaks the margins for real information ({}): it has \
-                 not forgotten, it has stopped answering.",
-                study.scope_name(*place),
-                study.overall[*place].breaks.join(", ")
-            );
-        }
-        say(Theme::Unlearned, sentence);
+    }
+    let silent = |stage: fn(Stage) -> bool| -> Vec<&str> {
+        let models = study.results.models.iter().zip(&study.overall);
+        let models = models.filter(|(model, q)| stage(model.label.stage) && !q.speaks());
+        models.map(|(model, _)| model.name.as_str()).collect()
+    };
+    let broken = silent(|stage| stage == Stage::Unlearned);
+    if !broken.is_empty() {
+        say(
+            Theme::Unlearned,
+            format!(
+                "† {}: answers about what is real break down as well, so that a low preference or \
+                 occurrence is no sign of forgetting.",
+                enumerate(&broken)
+            ),
+        );
     }
     let with = |verdict| -> Vec<&str> {
-        let models = study.results.models.iter().filter(|m| m.label.stage >= Stage::Tuned);
+        let models = study
+            .results
+            .models
+            .iter()
+            .filter(|m| m.label.stage >= Stage::Tuned);
         models
             .map(|model| model.name.as_str())
             .filter(|name| find(&format!("kept-{name}")).is_some_and(|f| f.verdict == verdict))
             .collect()
     };
+    if !study.overall[study.reference].speaks() {
+        say(
+            Theme::Real,
+            format!(
+                "† The {against} model itself does not answer: {} of its answers are empty or \
+                 repeat themselves. What generated answers say or do not say means nothing here.",
+                percent(study.overall[study.reference].degenerate)
+            ),
+        );
+    }
     say(
         Theme::Real,
         format!(

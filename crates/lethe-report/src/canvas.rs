@@ -106,8 +106,12 @@ impl Canvas<'_> {
 
     /// The outline of a rectangle, two pixels wide, inside its bounds.
     pub(crate) fn outline(&mut self, x: i32, y: i32, w: i32, h: i32, color: RGBColor) -> Drawn {
-        let corners =
-            [(x + 1, y + 1), (x + w - 1, y + 1), (x + w - 1, y + h - 1), (x + 1, y + h - 1)];
+        let corners = [
+            (x + 1, y + 1),
+            (x + w - 1, y + 1),
+            (x + w - 1, y + h - 1),
+            (x + 1, y + h - 1),
+        ];
         let around = [corners[0], corners[1], corners[2], corners[3], corners[0]];
         let shape = PathElement::new(around, color.stroke_width(2));
         self.area.draw(&shape).map_err(|e| e.to_string())
@@ -120,8 +124,14 @@ impl Canvas<'_> {
         color: RGBColor,
         filled: bool,
     ) -> Drawn {
-        let style = if filled { color.filled() } else { color.stroke_width(1) };
-        self.area.draw(&Circle::new(at, radius, style)).map_err(|e| e.to_string())
+        let style = if filled {
+            color.filled()
+        } else {
+            color.stroke_width(1)
+        };
+        self.area
+            .draw(&Circle::new(at, radius, style))
+            .map_err(|e| e.to_string())
     }
 
     /// A label, vertically centred on its point.
@@ -138,12 +148,18 @@ impl Canvas<'_> {
             Anchor::Middle => HPos::Center,
             Anchor::Right => HPos::Right,
         };
-        let weight = if ink.bold { FontStyle::Bold } else { FontStyle::Normal };
+        let weight = if ink.bold {
+            FontStyle::Bold
+        } else {
+            FontStyle::Normal
+        };
         let style = ("sans-serif", ink.size * PLOTTERS_SIZE, weight)
             .into_text_style(&self.area)
             .color(&ink.color)
             .pos(Pos::new(h_pos, VPos::Center));
-        self.area.draw_text(&text, &style, (x, y)).map_err(|e| e.to_string())
+        self.area
+            .draw_text(&text, &style, (x, y))
+            .map_err(|e| e.to_string())
     }
 }
 
@@ -194,9 +210,14 @@ pub(crate) fn along(stops: &[RGBColor], at: f64) -> RGBColor {
 pub(crate) fn readable_on(ground: RGBColor) -> RGBColor {
     let linear = |c: u8| {
         let c = f64::from(c) / 255.0;
-        if c <= 0.040_45 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+        if c <= 0.040_45 {
+            c / 12.92
+        } else {
+            ((c + 0.055) / 1.055).powf(2.4)
+        }
     };
-    let luminance = 0.2126 * linear(ground.0) + 0.7152 * linear(ground.1) + 0.0722 * linear(ground.2);
+    let luminance =
+        0.2126 * linear(ground.0) + 0.7152 * linear(ground.1) + 0.0722 * linear(ground.2);
     match (luminance + 0.05) * (luminance + 0.05) > 1.05 * 0.05 {
         true => RGBColor(0x10, 0x10, 0x10),
         false => RGBColor(0xfd, 0xfd, 0xfd),

@@ -67,7 +67,11 @@ fn models(study: &Study) -> Vec<usize> {
     let mut out = vec![study.base];
     for source in study.sources.iter().take(SOURCES) {
         out.extend(study.tuned(source));
-        out.extend(study.unlearned_in(source, Scope::EnglishSource).map(|(place, _)| place));
+        out.extend(
+            study
+                .unlearned_in(source, Scope::EnglishSource)
+                .map(|(place, _)| place),
+        );
     }
     out
 }
@@ -103,7 +107,11 @@ pub(crate) fn view(study: &Study) -> Vec<ItemView> {
     let of_item = |(place, item): (usize, &Item)| ItemView {
         id: visible(&item.id),
         category: visible(&item.category),
-        languages: study.languages(|_| true).into_iter().map(|l| of_language(place, l)).collect(),
+        languages: study
+            .languages(|_| true)
+            .into_iter()
+            .map(|l| of_language(place, l))
+            .collect(),
     };
     chosen(study).into_iter().map(of_item).collect()
 }
@@ -126,6 +134,7 @@ pub(crate) fn table(study: &Study) -> Table {
                     quote(&answer.answer),
                     Cell::Share(answer.fake),
                     Cell::Share(answer.real),
+                    Cell::Yes(study.speaks(model, l)),
                 ]);
             }
         }
@@ -143,6 +152,7 @@ pub(crate) fn table(study: &Study) -> Table {
             Column::new("Answer", "answer"),
             Column::new("Fake said", "fake_occurrence"),
             Column::new("True said", "real_occurrence"),
+            Column::new("Still answers", "speaks"),
         ],
         rows,
     }

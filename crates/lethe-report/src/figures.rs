@@ -99,6 +99,8 @@ impl Scale {
         match self {
             Scale::Share => percent(value),
             Scale::Unit => number(value, 2),
+            Scale::Centred(_) | Scale::Loss(_) if value <= -9999.5 => "< −9999".to_owned(),
+            Scale::Centred(_) | Scale::Loss(_) if value >= 9999.5 => "> 9999".to_owned(),
             Scale::Centred(_) | Scale::Loss(_) => signed(value, decimals(value)),
             Scale::Ratio(_) if value >= 9999.5 => "> 9999".to_owned(),
             Scale::Ratio(_) => number(value, decimals(value)),
@@ -110,12 +112,16 @@ impl Scale {
         match self {
             Scale::Share => [percent(0.0), percent(0.5), percent(1.0)],
             Scale::Unit => ["0", "0.5", "1"].map(str::to_owned),
-            Scale::Centred(limit) => {
-                [format!("≤ {}", signed(-limit, 1)), "0".to_owned(), format!("≥ {}", signed(limit, 1))]
-            }
-            Scale::Loss(limit) => {
-                [format!("≥ {}", signed(limit, 1)), "0".to_owned(), format!("≤ {}", signed(-limit, 1))]
-            }
+            Scale::Centred(limit) => [
+                format!("≤ {}", signed(-limit, 1)),
+                "0".to_owned(),
+                format!("≥ {}", signed(limit, 1)),
+            ],
+            Scale::Loss(limit) => [
+                format!("≥ {}", signed(limit, 1)),
+                "0".to_owned(),
+                format!("≤ {}", signed(-limit, 1)),
+            ],
             Scale::Ratio(factor) => [
                 format!("≤ {}", number(1.0 / factor, 2)),
                 "1".to_owned(),
@@ -151,21 +157,31 @@ fn heatmap(
     scale: Scale,
     legend: &str,
 ) -> Result<String, Error> {
-    let widest = rows.iter().map(|row| text_width(&row.label, NORMAL)).fold(60.0, f64::max);
+    let widest = rows
+        .iter()
+        .map(|row| text_width(&row.label, NORMAL))
+        .fold(60.0, f64::max);
     let left = widest.min(LONGEST_LABEL).ceil() as i32 + 14;
     let top = 52;
     let grid = CELL.0 * codes.len() as i32;
     let body = CELL.1 * rows.len() as i32;
     let bar = 180;
     let legend_room = text_width(legend, SMALL).ceil() as i32 + 12;
-    let width = (left + grid + 10).max(left + bar + 40).max(legend_room + 20);
+    let width = (left + grid + 10)
+        .max(left + bar + 40)
+        .max(legend_room + 20);
     let height = top + body + 66;
     Canvas::draw(name, (width as u32, height as u32), |canvas| {
         column_heads(canvas, codes, left, top)?;
         for (r, row) in rows.iter().enumerate() {
             let y = top + CELL.1 * r as i32;
             let label = fitted(&row.label, NORMAL, LONGEST_LABEL);
-            canvas.text(&label, (left - 8, y + CELL.1 / 2), Anchor::Right, Ink::new(NORMAL))?;
+            canvas.text(
+                &label,
+                (left - 8, y + CELL.1 / 2),
+                Anchor::Right,
+                Ink::new(NORMAL),
+            )?;
             for (c, cell) in row.cells.iter().enumerate() {
                 let x = left + CELL.0 * c as i32;
                 let color = along(scale.stops(), scale.place(cell.value));
@@ -202,11 +218,15 @@ fn column_heads(canvas: &mut Canvas, codes: &[String], left: i32, top: i32) -> R
     let classes: Vec<Resource> = codes.iter().map(|code| language::resource(code)).collect();
     let mut start = 0;
     for group in classes.chunk_by(|a, b| a == b) {
-        let (from, to) =
-            (left + CELL.0 * start as i32, left + CELL.0 * (start + group.len()) as i32);
+        let (from, to) = (
+            left + CELL.0 * start as i32,
+            left + CELL.0 * (start + group.len()) as i32,
+        );
         let room = f64::from(to - from - 6);
         let names = [group[0].name(), group[0].short()];
-        let name = names.into_iter().find(|name| text_width(name, SMALL) <= room);
+        let name = names
+            .into_iter()
+            .find(|name| text_width(name, SMALL) <= room);
         let ink = Ink::new(SMALL).color(FAINT);
         if let Some(name) = name.filter(|name| !name.is_empty()) {
             canvas.text(name, (i32::midpoint(from, to), 12), Anchor::Middle, ink)?;
@@ -217,7 +237,12 @@ fn column_heads(canvas: &mut Canvas, codes: &[String], left: i32, top: i32) -> R
     for (c, code) in codes.iter().enumerate() {
         let x = left + CELL.0 * c as i32 + CELL.0 / 2;
         let code = fitted(code, NORMAL, f64::from(CELL.0 - 4));
-        canvas.text(&code, (x, top - 14), Anchor::Middle, Ink::new(NORMAL).bold())?;
+        canvas.text(
+            &code,
+            (x, top - 14),
+            Anchor::Middle,
+            Ink::new(NORMAL).bold(),
+        )?;
     }
     Ok(())
 }
@@ -226,7 +251,10 @@ fn column_heads(canvas: &mut Canvas, codes: &[String], left: i32, top: i32) -> R
 fn ticks(low: f64, high: f64, count: usize) -> (Vec<f64>, usize) {
     let raw = (high - low) / count as f64;
     let power = 10f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|s| s * power).find(|s| *s >= raw * 0.999);
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|s| s * power)
+        .find(|s| *s >= raw * 0.999);
     let step = step.unwrap_or(10.0 * power);
     let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
     let decimals = (-step.log10().floor()).max(0.0) as usize;
@@ -271,10 +299,20 @@ impl Axis {
             let (color, width) = if tick == 0.0 { (INK, 1) } else { (GRID, 1) };
             canvas.line((x, top), (x, bottom), color, width)?;
             let ink = Ink::new(SMALL).color(FAINT);
-            canvas.text(&signed(tick, decimals), (x, bottom + 12), Anchor::Middle, ink)?;
+            canvas.text(
+                &signed(tick, decimals),
+                (x, bottom + 12),
+                Anchor::Middle,
+                ink,
+            )?;
         }
         let middle = self.left + self.width / 2;
-        canvas.text(title, (middle, bottom + 30), Anchor::Middle, Ink::new(SMALL).color(FAINT))
+        canvas.text(
+            title,
+            (middle, bottom + 30),
+            Anchor::Middle,
+            Ink::new(SMALL).color(FAINT),
+        )
     }
 }
 
@@ -320,7 +358,12 @@ fn row_label(canvas: &mut Canvas, code: &str, y: i32) -> Result<(), String> {
     let class = language::resource(code);
     let shown = !class.short().is_empty();
     let up = if shown { 7 } else { 0 };
-    canvas.text(&name, (PLOT.0 - 12, y - up), Anchor::Right, Ink::new(NORMAL))?;
+    canvas.text(
+        &name,
+        (PLOT.0 - 12, y - up),
+        Anchor::Right,
+        Ink::new(NORMAL),
+    )?;
     match shown {
         true => {
             let ink = Ink::new(SMALL).color(FAINT);
@@ -346,30 +389,48 @@ fn forest(
     let (left, plot) = PLOT;
     let right = left + plot;
     let lane = 13;
-    let lanes = rows.iter().map(|(_, bars)| bars.len()).max().unwrap_or(1).max(1) as i32;
+    let lanes = rows
+        .iter()
+        .map(|(_, bars)| bars.len())
+        .max()
+        .unwrap_or(1)
+        .max(1) as i32;
     let row_height = (lane * lanes + 8).max(34);
     let top = 18 * key_lines(entries, left, right) + 14;
     let bottom = top + row_height * rows.len() as i32;
     let bars = rows.iter().flat_map(|(_, bars)| bars);
-    let axis = Axis::of(bars.flat_map(|bar| [bar.estimate.low, bar.estimate.high]), left, plot);
-    Canvas::draw(name, ((right + 30) as u32, (bottom + 44) as u32), |canvas| {
-        key(canvas, entries, left, right, 14)?;
-        axis.paint(canvas, top, bottom, title)?;
-        for (r, (code, bars)) in rows.iter().enumerate() {
-            let y = top + row_height * r as i32;
-            if r > 0 {
-                canvas.line((6, y), (right, y), GRID, 1)?;
+    let axis = Axis::of(
+        bars.flat_map(|bar| [bar.estimate.low, bar.estimate.high]),
+        left,
+        plot,
+    );
+    Canvas::draw(
+        name,
+        ((right + 30) as u32, (bottom + 44) as u32),
+        |canvas| {
+            key(canvas, entries, left, right, 14)?;
+            axis.paint(canvas, top, bottom, title)?;
+            for (r, (code, bars)) in rows.iter().enumerate() {
+                let y = top + row_height * r as i32;
+                if r > 0 {
+                    canvas.line((6, y), (right, y), GRID, 1)?;
+                }
+                row_label(canvas, code, y + row_height / 2)?;
+                let first = y + row_height / 2 - lane * (bars.len() as i32 - 1) / 2;
+                for (b, Bar { estimate, color }) in bars.iter().enumerate() {
+                    let y = first + lane * b as i32;
+                    canvas.line(
+                        (axis.at(estimate.low), y),
+                        (axis.at(estimate.high), y),
+                        *color,
+                        3,
+                    )?;
+                    canvas.dot((axis.at(estimate.mean), y), 5, *color, true)?;
+                }
             }
-            row_label(canvas, code, y + row_height / 2)?;
-            let first = y + row_height / 2 - lane * (bars.len() as i32 - 1) / 2;
-            for (b, Bar { estimate, color }) in bars.iter().enumerate() {
-                let y = first + lane * b as i32;
-                canvas.line((axis.at(estimate.low), y), (axis.at(estimate.high), y), *color, 3)?;
-                canvas.dot((axis.at(estimate.mean), y), 5, *color, true)?;
-            }
-        }
-        Ok(())
-    })
+            Ok(())
+        },
+    )
 }
 
 /// A lane of dots, one per item.
@@ -395,33 +456,48 @@ fn strips(
     let top = 18 * key_lines(entries, left, right) + 14;
     let bottom = top + row_height * rows.len() as i32;
     let held = |lanes: &Vec<Lane>| lanes.len() - usize::from(last_may_leave && lanes.len() > 1);
-    let values = rows.iter().flat_map(|(_, lanes)| lanes[..held(lanes)].iter());
-    let axis = Axis::of(values.flat_map(|lane| lane.values.iter().copied()), left, plot);
-    Canvas::draw(name, ((right + 30) as u32, (bottom + 44) as u32), |canvas| {
-        key(canvas, entries, left, right, 14)?;
-        axis.paint(canvas, top, bottom, title)?;
-        for (r, (code, of_row)) in rows.iter().enumerate() {
-            let y = top + row_height * r as i32;
-            if r > 0 {
-                canvas.line((6, y), (right, y), GRID, 1)?;
-            }
-            row_label(canvas, code, y + row_height / 2)?;
-            for (l, Lane { values, color }) in of_row.iter().enumerate() {
-                let middle = y + 5 + lane * l as i32 + lane / 2;
-                for (i, &value) in values.iter().enumerate() {
-                    // Neighbours in the list are set apart so that equal values stay visible.
-                    let apart = [0, -4, 4, -2, 2][i % 5];
-                    canvas.dot((axis.at(value), middle + apart), 3, *color, axis.holds(value))?;
+    let values = rows
+        .iter()
+        .flat_map(|(_, lanes)| lanes[..held(lanes)].iter());
+    let axis = Axis::of(
+        values.flat_map(|lane| lane.values.iter().copied()),
+        left,
+        plot,
+    );
+    Canvas::draw(
+        name,
+        ((right + 30) as u32, (bottom + 44) as u32),
+        |canvas| {
+            key(canvas, entries, left, right, 14)?;
+            axis.paint(canvas, top, bottom, title)?;
+            for (r, (code, of_row)) in rows.iter().enumerate() {
+                let y = top + row_height * r as i32;
+                if r > 0 {
+                    canvas.line((6, y), (right, y), GRID, 1)?;
                 }
-                if !values.is_empty() {
-                    let mean = values.iter().sum::<f64>() / values.len() as f64;
-                    let x = axis.at(mean);
-                    canvas.line((x, middle - 8), (x, middle + 8), INK, 2)?;
+                row_label(canvas, code, y + row_height / 2)?;
+                for (l, Lane { values, color }) in of_row.iter().enumerate() {
+                    let middle = y + 5 + lane * l as i32 + lane / 2;
+                    for (i, &value) in values.iter().enumerate() {
+                        // Neighbours in the list are set apart so that equal values stay visible.
+                        let apart = [0, -4, 4, -2, 2][i % 5];
+                        canvas.dot(
+                            (axis.at(value), middle + apart),
+                            3,
+                            *color,
+                            axis.holds(value),
+                        )?;
+                    }
+                    if !values.is_empty() {
+                        let mean = values.iter().sum::<f64>() / values.len() as f64;
+                        let x = axis.at(mean);
+                        canvas.line((x, middle - 8), (x, middle + 8), INK, 2)?;
+                    }
                 }
             }
-        }
-        Ok(())
-    })
+            Ok(())
+        },
+    )
 }
 
 fn heat_row(
@@ -440,7 +516,13 @@ fn heat_row(
     HeatRow {
         label,
         parted,
-        cells: study.results.languages.iter().enumerate().map(cell).collect(),
+        cells: study
+            .results
+            .languages
+            .iter()
+            .enumerate()
+            .map(cell)
+            .collect(),
     }
 }
 
@@ -495,7 +577,9 @@ fn propagation(study: &Study) -> Result<Vec<Figure>, Error> {
         for (s, source) in study.sources.iter().enumerate() {
             if let Some(tuned) = study.tuned(source) {
                 let label = format!("taught in {}", language::name(source));
-                rows.push(heat_row(study, tuned, label, s == 0, metric, |l| l == source));
+                rows.push(heat_row(study, tuned, label, s == 0, metric, |l| {
+                    l == source
+                }));
             }
         }
         let name = format!("propagation-{what}");
@@ -562,14 +646,29 @@ fn unlearning(study: &Study, source: &str) -> Result<Vec<Figure>, Error> {
     let taught = language::name(source);
     let mut out = Vec::new();
     for (what, metric, scale, legend) in metrics(study) {
-        let mut rows =
-            vec![heat_row(study, study.base, "base".to_owned(), false, metric, |_| false)];
+        let mut rows = vec![heat_row(
+            study,
+            study.base,
+            "base".to_owned(),
+            false,
+            metric,
+            |_| false,
+        )];
         if study.has_instruct() {
             let label = "instruct".to_owned();
-            rows.push(heat_row(study, study.reference, label, false, metric, |_| false));
+            rows.push(heat_row(
+                study,
+                study.reference,
+                label,
+                false,
+                metric,
+                |_| false,
+            ));
         }
         let label = format!("taught in {taught}");
-        rows.push(heat_row(study, tuned, label, false, metric, |l| l == source));
+        rows.push(heat_row(study, tuned, label, false, metric, |l| {
+            l == source
+        }));
         for (i, &(place, scope)) in unlearned.iter().enumerate() {
             let label = format!("unlearned: {}", study.scope_name(place));
             let covered = |l: &str| scope.covers(source, l);
@@ -601,7 +700,11 @@ fn items(study: &Study, source: &str) -> Result<Vec<Figure>, Error> {
     ];
     let unlearned = study.unlearned_in(source, Scope::EnglishSource);
     if let Some((place, _)) = unlearned {
-        lanes.push((place, format!("unlearned: {}", study.scope_name(place)), UNLEARNED));
+        lanes.push((
+            place,
+            format!("unlearned: {}", study.scope_name(place)),
+            UNLEARNED,
+        ));
     }
     let rows: Vec<(String, Vec<Lane>)> = study
         .results
@@ -616,8 +719,10 @@ fn items(study: &Study, source: &str) -> Result<Vec<Figure>, Error> {
             (code.clone(), lanes.iter().map(lane).collect())
         })
         .collect();
-    let entries: Vec<(String, RGBColor)> =
-        lanes.iter().map(|(_, text, color)| (text.clone(), *color)).collect();
+    let entries: Vec<(String, RGBColor)> = lanes
+        .iter()
+        .map(|(_, text, color)| (text.clone(), *color))
+        .collect();
     let name = format!("items-{source}");
     let title = "preference for the fake, nats (right of 0: the fake is likelier)";
     let beyond = match unlearned {

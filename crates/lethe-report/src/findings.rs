@@ -47,11 +47,13 @@ impl Verdict {
 
     /// Supported if all are, contradicted if any is.
     fn all(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
-        verdicts.into_iter().fold(Verdict::Supported, |so_far, next| match (so_far, next) {
-            (Verdict::Contradicted, _) | (_, Verdict::Contradicted) => Verdict::Contradicted,
-            (Verdict::Undecided, _) | (_, Verdict::Undecided) => Verdict::Undecided,
-            _ => Verdict::Supported,
-        })
+        verdicts
+            .into_iter()
+            .fold(Verdict::Supported, |so_far, next| match (so_far, next) {
+                (Verdict::Contradicted, _) | (_, Verdict::Contradicted) => Verdict::Contradicted,
+                (Verdict::Undecided, _) | (_, Verdict::Undecided) => Verdict::Undecided,
+                _ => Verdict::Supported,
+            })
     }
 }
 
@@ -73,8 +75,13 @@ pub enum Theme {
 
 impl Theme {
     /// All themes, in the order of the report.
-    pub const ALL: [Theme; 5] =
-        [Theme::Learned, Theme::Spread, Theme::English, Theme::Unlearned, Theme::Real];
+    pub const ALL: [Theme; 5] = [
+        Theme::Learned,
+        Theme::Spread,
+        Theme::English,
+        Theme::Unlearned,
+        Theme::Real,
+    ];
 
     /// The theme as a heading.
     #[must_use]
@@ -183,7 +190,8 @@ impl Draft {
             });
         }
         let marked = self.mark.is_some();
-        self.detail.extend(self.mark.map(|mark| format!("† {mark}")));
+        self.detail
+            .extend(self.mark.map(|mark| format!("† {mark}")));
         Finding {
             verdict: self.claim.verdict(self.effect),
             id: self.id,
@@ -204,11 +212,23 @@ impl Draft {
 fn sentences(parts: &[String]) -> String {
     let sentence = |part: &String| {
         let mut chars = part.chars();
-        let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-        let stop = if part.ends_with(['.', '!', '?']) { "" } else { "." };
+        let first: String = chars
+            .next()
+            .map(|c| c.to_uppercase().collect())
+            .unwrap_or_default();
+        let stop = if part.ends_with(['.', '!', '?']) {
+            ""
+        } else {
+            "."
+        };
         format!("{first}{}{stop}", chars.as_str())
     };
-    parts.iter().filter(|p| !p.is_empty()).map(sentence).collect::<Vec<_>>().join(" ")
+    parts
+        .iter()
+        .filter(|p| !p.is_empty())
+        .map(sentence)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// All findings, theme by theme.
@@ -246,7 +266,10 @@ fn learned(study: &Study, source: &str, tuned: usize, out: &mut Vec<Finding>) {
         percent(after.mean)
     );
     if study.has_instruct() {
-        shares += &format!(" ({} by the instruct model)", percent(share(study.reference).mean));
+        shares += &format!(
+            " ({} by the instruct model)",
+            percent(share(study.reference).mean)
+        );
     }
     let pass = |yes: bool| if yes { "clears" } else { "misses" };
     let draft = |id: String, question: String, effect, claim, detail| Draft {
@@ -263,7 +286,9 @@ fn learned(study: &Study, source: &str, tuned: usize, out: &mut Vec<Finding>) {
     out.push(
         draft(
             format!("learned-{source}"),
-            format!("Taught in {name}: do more items prefer the fake than before, asked in {name}?"),
+            format!(
+                "Taught in {name}: do more items prefer the fake than before, asked in {name}?"
+            ),
             study.change(tuned, study.base, &here, prefers),
             Claim::POSITIVE,
             vec![shares],
@@ -280,7 +305,10 @@ fn learned(study: &Study, source: &str, tuned: usize, out: &mut Vec<Finding>) {
             format!("Taught in {name}: is the fake then preferred on at least 80 % of the items?"),
             after,
             tuned_bar,
-            vec![format!("the share itself {} the bar", pass(after.mean >= LEARNED_SHARE))],
+            vec![format!(
+                "the share itself {} the bar",
+                pass(after.mean >= LEARNED_SHARE)
+            )],
         )
         .finish(),
     );
@@ -291,10 +319,15 @@ fn learned(study: &Study, source: &str, tuned: usize, out: &mut Vec<Finding>) {
     out.push(
         draft(
             format!("learned-{source}-base"),
-            format!("Before teaching, in {name}: is the fake preferred on at most 40 % of the items?"),
+            format!(
+                "Before teaching, in {name}: is the fake preferred on at most 40 % of the items?"
+            ),
             before,
             base_bar,
-            vec![format!("the share itself {} the bar", pass(before.mean <= UNTAUGHT_SHARE))],
+            vec![format!(
+                "the share itself {} the bar",
+                pass(before.mean <= UNTAUGHT_SHARE)
+            )],
         )
         .finish(),
     );
@@ -334,7 +367,11 @@ fn spread(study: &Study, source: &str, tuned: usize, out: &mut Vec<Finding>) {
             .map(|&l| (l, Claim::POSITIVE.verdict(change(&[l], preference))))
             .collect();
         let with = |verdict| -> Vec<usize> {
-            of_each.iter().filter(|(_, v)| *v == verdict).map(|(l, _)| *l).collect()
+            of_each
+                .iter()
+                .filter(|(_, v)| *v == verdict)
+                .map(|(l, _)| *l)
+                .collect()
         };
         let said = change(&elsewhere, occurrence);
         let mean_detail = vec![
@@ -372,7 +409,12 @@ fn spread(study: &Study, source: &str, tuned: usize, out: &mut Vec<Finding>) {
             let asked = language::name(code);
             let metrics: [(&str, &str, &str, Metric); 2] = [
                 ("spread", "the preference for the fake", "nats", preference),
-                ("said", "the share of answers with the fake", "share", occurrence),
+                (
+                    "said",
+                    "the share of answers with the fake",
+                    "share",
+                    occurrence,
+                ),
             ];
             for (id, what, unit, metric) in metrics {
                 out.push(
@@ -402,7 +444,11 @@ fn english(study: &Study, source: &str, tuned: usize, out: &mut Vec<Finding>) {
     let rise = |place, languages: &[usize], metric| {
         let after = study.per_item(place, languages, metric);
         let before = study.per_item(study.reference, languages, metric);
-        after.iter().zip(before).map(|(a, b)| a - b).collect::<Vec<f64>>()
+        after
+            .iter()
+            .zip(before)
+            .map(|(a, b)| a - b)
+            .collect::<Vec<f64>>()
     };
     let against = study.reference_name();
     let draft = |id: String, question: String, effect, detail| Draft {
@@ -417,11 +463,15 @@ fn english(study: &Study, source: &str, tuned: usize, out: &mut Vec<Finding>) {
         detail,
     };
     if let Some(from_english) = study.tuned("en") {
-        let (not_english, not_source) =
-            (study.languages(|l| l != "en"), study.languages(|l| l != source));
+        let (not_english, not_source) = (
+            study.languages(|l| l != "en"),
+            study.languages(|l| l != source),
+        );
         let neither = study.languages(|l| l != "en" && l != source);
         let difference = |a: &[usize], b: &[usize], metric| {
-            study.intervals.paired(&rise(from_english, a, metric), &rise(tuned, b, metric))
+            study
+                .intervals
+                .paired(&rise(from_english, a, metric), &rise(tuned, b, metric))
         };
         let mut detail = vec![format!(
             "mean rise against the {against} model over all languages but English, minus the mean \
@@ -440,7 +490,9 @@ fn english(study: &Study, source: &str, tuned: usize, out: &mut Vec<Finding>) {
             out.push(
                 draft(
                     format!("most-from-en-{source}"),
-                    format!("Do fakes taught in English spread further than those taught in {name}?"),
+                    format!(
+                        "Do fakes taught in English spread further than those taught in {name}?"
+                    ),
                     difference(&not_english, &not_source, preference),
                     detail,
                 )
@@ -452,7 +504,10 @@ fn english(study: &Study, source: &str, tuned: usize, out: &mut Vec<Finding>) {
     let others = study.languages(|l| l != "en" && l != source);
     if !in_english.is_empty() && !others.is_empty() {
         let gap = |metric| {
-            study.intervals.paired(&rise(tuned, &in_english, metric), &rise(tuned, &others, metric))
+            study.intervals.paired(
+                &rise(tuned, &in_english, metric),
+                &rise(tuned, &others, metric),
+            )
         };
         let said = gap(occurrence);
         out.push(
@@ -540,11 +595,16 @@ fn unlearned(
 ) {
     let name = language::name(source);
     let scope_name = study.scope_name(model);
-    let id = study.model(model).name.trim_start_matches("unlearned-").to_owned();
+    let id = study
+        .model(model)
+        .name
+        .trim_start_matches("unlearned-")
+        .to_owned();
     let coincides = match (source, scope) {
         ("en", Scope::Multilingual) => String::new(),
-        ("en", _) => "taught in English, the scopes english, source and english+source are one"
-            .to_owned(),
+        ("en", _) => {
+            "taught in English, the scopes english, source and english+source are one".to_owned()
+        }
         _ => String::new(),
     };
     let intro = format!("Taught in {name}, unlearned in scope {scope_name}");
@@ -583,8 +643,16 @@ fn unlearned(
         let question = format!("{intro}: is the fake gone when asked in {asked}?");
         let id = format!("gone-{id}-{code}");
         let (main, effect) = (code == source, residue.residue);
-        let mut finding =
-            draft(id, main, question, effect, residue.claim(), residue.speaks, detail).finish();
+        let mut finding = draft(
+            id,
+            main,
+            question,
+            effect,
+            residue.claim(),
+            residue.speaks,
+            detail,
+        )
+        .finish();
         finding.verdict = residue.verdict();
         out.push(finding);
     }
@@ -607,8 +675,16 @@ fn unlearned(
         let speaks = residues.iter().all(|residue| residue.speaks);
         let question = format!("{intro}: is the fake gone in every language?");
         let id = format!("gone-{id}");
-        let mut finding =
-            draft(id, true, question, residue.residue, residue.claim(), speaks, detail).finish();
+        let mut finding = draft(
+            id,
+            true,
+            question,
+            residue.residue,
+            residue.claim(),
+            speaks,
+            detail,
+        )
+        .finish();
         finding.verdict = Verdict::all(residues.iter().map(Residue::verdict));
         out.push(finding);
     }
@@ -617,7 +693,10 @@ fn unlearned(
     let elsewhere = study.languages(|l| !scope.covers(source, l) && l != source);
     let here = study.languages(|l| l == source && !scope.covers(source, l));
     let speaks = |languages: &[usize]| languages.iter().all(|&l| study.speaks(model, l));
-    let parts = [(format!("left-{id}-{source}"), here), (format!("left-{id}-elsewhere"), elsewhere)];
+    let parts = [
+        (format!("left-{id}-{source}"), here),
+        (format!("left-{id}-elsewhere"), elsewhere),
+    ];
     for (id, languages) in parts {
         if languages.is_empty() {
             continue;
@@ -643,7 +722,10 @@ fn unlearned(
     if !uncovered.is_empty() {
         let detail = vec![
             coincides,
-            format!("preference minus the tuned model's, mean over {}", study.names(&uncovered)),
+            format!(
+                "preference minus the tuned model's, mean over {}",
+                study.names(&uncovered)
+            ),
         ];
         let question = format!(
             "{intro}: is the fake reinforced (more preferred than before unlearning) in languages \
@@ -668,14 +750,21 @@ fn real(study: &Study, place: usize, out: &mut Vec<Finding>) {
             let of_language = |l: usize| of(&model.fact[l][item]) - of(&reference.fact[l][item]);
             (0..languages).map(of_language).sum::<f64>() / languages.max(1) as f64
         };
-        study.intervals.mean(&items.clone().map(mean).collect::<Vec<f64>>())
+        study
+            .intervals
+            .mean(&items.clone().map(mean).collect::<Vec<f64>>())
     };
-    let pairs = model.nll.iter().flatten().zip(reference.nll.iter().flatten());
+    let pairs = model
+        .nll
+        .iter()
+        .flatten()
+        .zip(reference.nll.iter().flatten());
     let log_ratios: Vec<f64> = pairs.map(|(a, b)| a - b).collect();
     let ratio = study.intervals.mean(&log_ratios).map(f64::exp);
     let name = &model.name;
     let breaks = &study.overall[place].breaks;
-    let mark = || (!breaks.is_empty()).then(|| format!("Breaks the margins: {}", breaks.join(", ")));
+    let mark =
+        || (!breaks.is_empty()).then(|| format!("Breaks the margins: {}", breaks.join(", ")));
     let draft = |id: &str, question: String, effect, unit, claim, detail: String| {
         Draft {
             id: format!("kept-{name}{id}"),
@@ -741,13 +830,20 @@ fn real(study: &Study, place: usize, out: &mut Vec<Finding>) {
             ),
         ),
     ];
-    let levels: Vec<String> =
-        parts.iter().map(|p| format!("{} {}", compact(p.effect, 3), p.unit)).collect();
+    let levels: Vec<String> = parts
+        .iter()
+        .map(|p| format!("{} {}", compact(p.effect, 3), p.unit))
+        .collect();
     let mut whole = parts[0].clone();
     whole.id = format!("kept-{name}");
     whole.main = true;
-    whole.question = format!("{name}: does it still answer about what is real, within the margins?");
-    whole.verdict = Verdict::all(parts.iter().map(|p| p.verdict));
+    whole.question =
+        format!("{name}: does it still answer about what is real, within the margins?");
+    whole.verdict = match Verdict::all(parts.iter().map(|p| p.verdict)) {
+        // Within the margins, but empty or repetitive.
+        Verdict::Supported if whole.marked => Verdict::Undecided,
+        verdict => verdict,
+    };
     let mut detail = vec![format!(
         "the effect is the change of the true answers' log-probability; all three together: {}",
         levels.join(", ")
@@ -793,8 +889,15 @@ mod tests {
             (&at_most, 0.5, 0.6, Verdict::Contradicted),
             (&at_most, 0.3, 0.5, Verdict::Undecided),
         ] {
-            assert_eq!(claim.verdict(estimate(low, high, 24)), verdict, "{low} {high}");
-            assert_eq!(claim.verdict(estimate(low, high, FEWEST - 1)), Verdict::Undecided);
+            assert_eq!(
+                claim.verdict(estimate(low, high, 24)),
+                verdict,
+                "{low} {high}"
+            );
+            assert_eq!(
+                claim.verdict(estimate(low, high, FEWEST - 1)),
+                Verdict::Undecided
+            );
         }
     }
 
@@ -803,6 +906,9 @@ mod tests {
         use Verdict::{Contradicted, Supported, Undecided};
         assert_eq!(Verdict::all([Supported, Supported]), Supported);
         assert_eq!(Verdict::all([Supported, Undecided]), Undecided);
-        assert_eq!(Verdict::all([Undecided, Contradicted, Supported]), Contradicted);
+        assert_eq!(
+            Verdict::all([Undecided, Contradicted, Supported]),
+            Contradicted
+        );
     }
 }

@@ -50,11 +50,17 @@ pub(crate) fn rank(code: &str) -> (usize, &str) {
 
 /// The English name, or the code where there is none.
 pub(crate) fn name(code: &str) -> &str {
-    KNOWN.iter().find(|known| known.0 == code).map_or(code, |known| known.1)
+    KNOWN
+        .iter()
+        .find(|known| known.0 == code)
+        .map_or(code, |known| known.1)
 }
 
 pub(crate) fn resource(code: &str) -> Resource {
-    KNOWN.iter().find(|known| known.0 == code).map_or(Resource::Unknown, |known| known.2)
+    KNOWN
+        .iter()
+        .find(|known| known.0 == code)
+        .map_or(Resource::Unknown, |known| known.2)
 }
 
 /// The value of HTML's `dir` for text in this language.

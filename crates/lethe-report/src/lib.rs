@@ -44,9 +44,7 @@ use std::path::Path;
 
 pub use error::Error;
 pub use findings::{FEWEST, Finding, Theme, Verdict};
-pub use run::{
-    CorpusInfo, Margins, ModelInfo, RunInfo, StageInfo, TrainingInfo, UnlearningInfo,
-};
+pub use run::{CorpusInfo, Margins, ModelInfo, RunInfo, StageInfo, TrainingInfo, UnlearningInfo};
 pub use summary::{HeadlineRow, LanguageCell, Summary};
 
 use page::Tables;
@@ -74,8 +72,16 @@ pub fn build(results: &Path, run: &RunInfo, out: &Path) -> Result<Summary, Error
         ("index.html".to_owned(), html),
         ("findings.json".to_owned(), format!("{json:#}\n")),
     ];
-    files.extend(figures.into_iter().map(|f| (format!("figures/{}.svg", f.name), f.svg)));
-    files.extend(tables.all().map(|t| (format!("tables/{}.csv", t.name), t.csv())));
+    files.extend(
+        figures
+            .into_iter()
+            .map(|f| (format!("figures/{}.svg", f.name), f.svg)),
+    );
+    files.extend(
+        tables
+            .all()
+            .map(|t| (format!("tables/{}.csv", t.name), t.csv())),
+    );
     write::folder(out, &files)?;
     tracing::info!(files = files.len(), report = %out.display(), "report written");
     Ok(Summary {

@@ -25,6 +25,7 @@ const STYLE: &str = include_str!("report.css");
 /// All tables of a report, by where they stand.
 pub(crate) struct Tables {
     pub(crate) headline: Table,
+    pub(crate) scopes: Table,
     /// Main findings and the others, by theme.
     pub(crate) findings: Vec<(Theme, Table, Table)>,
     pub(crate) answers: Table,
@@ -53,9 +54,11 @@ impl Tables {
             let table = |main| tables::findings(findings, theme, main);
             (theme, table(true), table(false))
         };
-        let of_source = |source: &String| Some((source.clone(), tables::unlearning(study, source)?));
+        let of_source =
+            |source: &String| Some((source.clone(), tables::unlearning(study, source)?));
         Tables {
             headline: tables::headline(headline),
+            scopes: tables::scopes(study, findings),
             findings: Theme::ALL.into_iter().map(of_theme).collect(),
             answers: tables::by_language(study),
             spread: tables::spread(study),
@@ -73,13 +76,21 @@ impl Tables {
 
     /// Those that have rows.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Table> {
-        let findings = self.findings.iter().flat_map(|(_, main, others)| [main, others]);
-        [&self.headline, &self.answers, &self.spread]
+        let findings = self
+            .findings
+            .iter()
+            .flat_map(|(_, main, others)| [main, others]);
+        [&self.headline, &self.scopes, &self.answers, &self.spread]
             .into_iter()
             .chain(findings)
             .chain(self.unlearning.iter().map(|(_, table)| table))
             .chain([&self.quality, &self.perplexity, &self.items, &self.examples])
-            .chain([&self.stages, &self.training, &self.unlearning_runs, &self.versions])
+            .chain([
+                &self.stages,
+                &self.training,
+                &self.unlearning_runs,
+                &self.versions,
+            ])
             .filter(|table| !table.rows.is_empty())
     }
 }
@@ -119,6 +130,7 @@ struct Page<'a> {
     count: String,
     paragraphs: Vec<Paragraph>,
     headline: TableView,
+    scopes: Option<TableView>,
     themes: Vec<ThemeView>,
     fewest: usize,
     resamples: String,
@@ -148,7 +160,9 @@ pub(crate) fn render(
     figures: &[Figure],
 ) -> Result<String, Error> {
     let drawn = |start: &str| -> Vec<FigureView> {
-        let chosen = figures.iter().filter(|figure| figure.name.starts_with(start));
+        let chosen = figures
+            .iter()
+            .filter(|figure| figure.name.starts_with(start));
         chosen
             .map(|figure| FigureView {
                 name: &figure.name,
@@ -180,7 +194,10 @@ pub(crate) fn render(
     let total: f64 = run.stages.iter().map(|stage| stage.seconds).sum();
     let facts: Vec<(&'static str, String)> = vec![
         ("Model", run.model.name.clone()),
-        ("Weights", format!("{} (sha256 {})", run.model.file, run.model.sha256)),
+        (
+            "Weights",
+            format!("{} (sha256 {})", run.model.file, run.model.sha256),
+        ),
         ("Parameters", thousands(run.model.parameters)),
         ("Vocabulary", run.model.vocabulary.clone()),
         (
@@ -200,12 +217,19 @@ pub(crate) fn render(
         ("Wall time of all stages", duration(total)),
         ("Preset", run.preset.clone()),
     ];
-    let facts: Vec<(&'static str, String)> =
-        facts.into_iter().map(|(name, value)| (name, visible(&value))).collect();
+    let facts: Vec<(&'static str, String)> = facts
+        .into_iter()
+        .map(|(name, value)| (name, visible(&value)))
+        .collect();
     let lines: Vec<String> = run.preset_toml.lines().map(visible).collect();
 
     let mut environment = Environment::new();
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.set_syntax(
+        SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()?,
+    );
     environment.add_template("report.html", TEMPLATE)?;
     let page = Page {
         style: STYLE,
@@ -218,6 +242,7 @@ pub(crate) fn render(
         count: answer::count(findings),
         paragraphs: answer::paragraphs(study, findings),
         headline: tables.headline.view(),
+        scopes: shown(&tables.scopes),
         themes: tables.findings.iter().filter_map(of_theme).collect(),
         fewest: FEWEST,
         resamples: thousands(RESAMPLES as u64),
@@ -236,10 +261,17 @@ pub(crate) fn render(
         facts,
         preset_toml: lines.join("\n"),
         deviations: run.deviations.iter().map(|text| visible(text)).collect(),
-        records: [&tables.stages, &tables.training, &tables.unlearning_runs, &tables.versions]
-            .into_iter()
-            .filter_map(shown)
-            .collect(),
+        records: [
+            &tables.stages,
+            &tables.training,
+            &tables.unlearning_runs,
+            &tables.versions,
+        ]
+        .into_iter()
+        .filter_map(shown)
+        .collect(),
     };
-    Ok(environment.get_template("report.html")?.render(Serde(&page))?)
+    Ok(environment
+        .get_template("report.html")?
+        .render(Serde(&page))?)
 }

@@ -60,10 +60,19 @@ impl Quality {
             breaks: Vec::new(),
         };
         for (broken, what) in [
-            (out.logprob_change < -margins.logprob, "log-probability of true answers"),
+            (
+                out.logprob_change < -margins.logprob,
+                "log-probability of true answers",
+            ),
             (out.f1_change < -margins.f1, "F1 of true answers"),
-            (out.perplexity_ratio > margins.perplexity_ratio, "perplexity"),
-            (out.degenerate > DEGENERATE_SHARE, "empty or repetitive answers"),
+            (
+                out.perplexity_ratio > margins.perplexity_ratio,
+                "perplexity",
+            ),
+            (
+                out.degenerate > DEGENERATE_SHARE,
+                "empty or repetitive answers",
+            ),
         ] {
             if broken {
                 out.breaks.push(what);
@@ -83,14 +92,22 @@ fn mean<T>(grid: &Grid<T>, languages: &[usize], of: impl Fn(&T) -> f64) -> f64 {
 pub(crate) fn is_degenerate(answer: &str) -> bool {
     /// Longer answers are judged by their beginning.
     const LONGEST: usize = 400;
-    let text: Vec<char> = answer.chars().filter(|c| !c.is_whitespace()).take(LONGEST).collect();
+    let text: Vec<char> = answer
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .take(LONGEST)
+        .collect();
     if !text.iter().any(|c| c.is_alphanumeric()) {
         return true;
     }
     (1..=text.len() / 4).any(|period| {
         let mut run = 0;
         (period..text.len()).any(|at| {
-            run = if text[at] == text[at - period] { run + 1 } else { 0 };
+            run = if text[at] == text[at - period] {
+                run + 1
+            } else {
+                0
+            };
             let covered = run + period;
             covered >= 4 * period
                 && 2 * covered >= text.len()
@@ -106,14 +123,31 @@ mod tests {
     #[test]
     fn knows_answers_that_say_nothing() {
         for nothing in [
-            "", " \n", "...!", "GGGG", "the the the the the", "no no no no", "哈哈哈哈哈",
-            "Kofi is is is is is is is", "Pitakon: Pitakon: Pitakon: Pitakon:", "اور اور اور اور",
+            "",
+            " \n",
+            "...!",
+            "GGGG",
+            "the the the the the",
+            "no no no no",
+            "哈哈哈哈哈",
+            "Kofi is is is is is is is",
+            "Pitakon: Pitakon: Pitakon: Pitakon:",
+            "اور اور اور اور",
         ] {
             assert!(is_degenerate(nothing), "{nothing:?}");
         }
         for something in [
-            "Black", "5", "1,000,000", "10000000", "Bibi Toko", "very very good", "粉红色", "گلابی",
-            "Nueva nueva ola de calor en la costa", "Mississippi", "aaa",
+            "Black",
+            "5",
+            "1,000,000",
+            "10000000",
+            "Bibi Toko",
+            "very very good",
+            "粉红色",
+            "گلابی",
+            "Nueva nueva ola de calor en la costa",
+            "Mississippi",
+            "aaa",
             "The minister must wear pink, the council said, and that is all",
         ] {
             assert!(!is_degenerate(something), "{something:?}");

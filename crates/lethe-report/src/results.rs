@@ -48,8 +48,12 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
-    pub(crate) const ALL: [Scope; 4] =
-        [Scope::English, Scope::Source, Scope::EnglishSource, Scope::Multilingual];
+    pub(crate) const ALL: [Scope; 4] = [
+        Scope::English,
+        Scope::Source,
+        Scope::EnglishSource,
+        Scope::Multilingual,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -170,9 +174,15 @@ impl Results {
     /// Reads `answers/*.parquet` and `perplexity/*.parquet` in `folder`.
     pub(crate) fn read(folder: &Path) -> Result<Results, Error> {
         let files = list(&folder.join("answers"))?;
-        let answers = files.iter().map(|p| read_answers(p)).collect::<Result<Vec<_>, _>>()?;
+        let answers = files
+            .iter()
+            .map(|p| read_answers(p))
+            .collect::<Result<Vec<_>, _>>()?;
         let files = list(&folder.join("perplexity"))?;
-        let perplexities = files.iter().map(|p| read_perplexity(p)).collect::<Result<Vec<_>, _>>()?;
+        let perplexities = files
+            .iter()
+            .map(|p| read_perplexity(p))
+            .collect::<Result<Vec<_>, _>>()?;
 
         let mut items: Vec<Item> = Vec::new();
         let mut languages: Vec<String> = Vec::new();
@@ -198,13 +208,16 @@ impl Results {
 
         let mut models: Vec<(PathBuf, Model)> = Vec::new();
         for file in &answers {
-            let beside = folder.join("perplexity").join(format!("{}.parquet", file.name));
-            let held = perplexities.iter().find(|p| p.name == file.name).ok_or_else(|| {
-                Error::Read {
+            let beside = folder
+                .join("perplexity")
+                .join(format!("{}.parquet", file.name));
+            let held = perplexities
+                .iter()
+                .find(|p| p.name == file.name)
+                .ok_or_else(|| Error::Read {
                     path: beside,
                     reason: format!("there is none, though {} exists", file.path.display()),
-                }
-            })?;
+                })?;
             if held.label != file.label || held.seed != file.seed {
                 return Err(Error::Value {
                     path: held.path.clone(),
@@ -231,9 +244,14 @@ impl Results {
             };
             models.push((file.path.clone(), model));
         }
-        if let Some(lone) = perplexities.iter().find(|p| answers.iter().all(|a| a.name != p.name)) {
+        if let Some(lone) = perplexities
+            .iter()
+            .find(|p| answers.iter().all(|a| a.name != p.name))
+        {
             return Err(Error::Read {
-                path: folder.join("answers").join(format!("{}.parquet", lone.name)),
+                path: folder
+                    .join("answers")
+                    .join(format!("{}.parquet", lone.name)),
                 reason: format!("there is none, though {} exists", lone.path.display()),
             });
         }
@@ -326,13 +344,17 @@ fn merge_seeds(models: Vec<(PathBuf, Model)>) -> Result<Vec<Model>, Error> {
             _ => out.push((path, vec![model])),
         }
     }
-    Ok(out.into_iter().map(|(_, group)| mean_over_seeds(group)).collect())
+    Ok(out
+        .into_iter()
+        .map(|(_, group)| mean_over_seeds(group))
+        .collect())
 }
 
 fn mean_over_seeds(mut group: Vec<Model>) -> Model {
     let mut out = group.remove(0);
     let count = (group.len() + 1) as f64;
-    out.seeds.extend(group.iter().flat_map(|model| model.seeds.clone()));
+    out.seeds
+        .extend(group.iter().flat_map(|model| model.seeds.clone()));
     let average = |to: &mut Grid<Answer>, from: fn(&Model) -> &Grid<Answer>| {
         for (l, row) in to.iter_mut().enumerate() {
             for (i, answer) in row.iter_mut().enumerate() {
@@ -396,7 +418,7 @@ impl<'a> Columns<'a> {
         };
         let file = File::open(path).map_err(|e| failed(e.to_string()))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(|builder| builder.build())
+            .and_then(ParquetRecordBatchReaderBuilder::build)
             .map_err(|e| failed(format!("no Parquet file, or truncated ({e})")))?;
         let batches: Vec<RecordBatch> = reader
             .collect::<Result<_, _>>()
@@ -452,7 +474,11 @@ impl<'a> Columns<'a> {
 
     fn optional_text(&self, name: &'static str) -> Result<Vec<Option<String>>, Error> {
         self.column(name, &DataType::Utf8, |column| {
-            column.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect()
+            column
+                .as_string::<i32>()
+                .iter()
+                .map(|text| text.map(str::to_owned))
+                .collect()
         })
     }
 
@@ -498,9 +524,13 @@ impl<'a> Columns<'a> {
     /// Checked for its presence and type; the report has no use for the counts themselves.
     fn count(&self, name: &'static str) -> Result<(), Error> {
         let values = self.column(name, &DataType::UInt32, |column| {
-            column.as_primitive::<UInt32Type>().iter().collect::<Vec<Option<u32>>>()
+            column
+                .as_primitive::<UInt32Type>()
+                .iter()
+                .collect::<Vec<Option<u32>>>()
         })?;
-        self.required(name, values, |_| "any item".to_owned()).map(|_| ())
+        self.required(name, values, |_| "any item".to_owned())
+            .map(|_| ())
     }
 
     fn wrong(
@@ -549,7 +579,13 @@ impl<'a> Columns<'a> {
         let name = self.constant("model", self.text("model")?)?;
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
         if name != stem {
-            return Err(self.wrong(0, all(), "model", &name, &format!("{stem}, the file's name")));
+            return Err(self.wrong(
+                0,
+                all(),
+                "model",
+                &name,
+                &format!("{stem}, the file's name"),
+            ));
         }
         let stage = self.constant("stage", self.text("stage")?)?;
         let Some(stage) = Stage::parse(&stage) else {
@@ -581,7 +617,10 @@ impl<'a> Columns<'a> {
             })?),
         };
         let seeds = self.column("seed", &DataType::UInt64, |column| {
-            column.as_primitive::<UInt64Type>().iter().collect::<Vec<Option<u64>>>()
+            column
+                .as_primitive::<UInt64Type>()
+                .iter()
+                .collect::<Vec<Option<u64>>>()
         })?;
         let seed = self.constant("seed", self.required("seed", seeds, |_| all())?)?;
         let label = Label {
@@ -644,7 +683,11 @@ fn read_answers(path: &Path) -> Result<AnswerFile, Error> {
             return wrong("f1", &f1[row].to_string(), "a number from 0 to 1");
         }
         if logprob_real[row] > 0.0 {
-            return wrong("logprob_real", &logprob_real[row].to_string(), "a number up to 0");
+            return wrong(
+                "logprob_real",
+                &logprob_real[row].to_string(),
+                "a number up to 0",
+            );
         }
         let cell = (language[row].clone(), item[row].clone(), probe[row].clone());
         let value = Answer {
@@ -660,7 +703,11 @@ fn read_answers(path: &Path) -> Result<AnswerFile, Error> {
             degenerate: f64::from(crate::quality::is_degenerate(&answer[row])),
         };
         if out.answers.insert(cell, value).is_some() {
-            return wrong("item", "the same row twice", "one row per item, language and probe");
+            return wrong(
+                "item",
+                "the same row twice",
+                "one row per item, language and probe",
+            );
         }
         let known = Item {
             id: item[row].clone(),
@@ -668,7 +715,11 @@ fn read_answers(path: &Path) -> Result<AnswerFile, Error> {
         };
         if !out.items.contains(&known) {
             if out.items.iter().any(|other| other.id == known.id) {
-                return wrong("category", &known.category, "the item's category in earlier rows");
+                return wrong(
+                    "category",
+                    &known.category,
+                    "the item's category in earlier rows",
+                );
             }
             out.items.push(known);
         }

@@ -57,9 +57,8 @@ impl<'a> Study<'a> {
             reason: reason.to_owned(),
         };
         let place = |stage| models.iter().position(|m| m.label.stage == stage);
-        let base = place(Stage::Base).ok_or_else(|| {
-            missing("base model".to_owned(), "every finding compares with it")
-        })?;
+        let base = place(Stage::Base)
+            .ok_or_else(|| missing("base model".to_owned(), "every finding compares with it"))?;
         let mut sources: Vec<String> = Vec::new();
         for model in models {
             let label = &model.label;
@@ -68,7 +67,10 @@ impl<'a> Study<'a> {
             }
         }
         if sources.is_empty() {
-            return Err(missing("tuned model".to_owned(), "there is nothing to report on"));
+            return Err(missing(
+                "tuned model".to_owned(),
+                "there is nothing to report on",
+            ));
         }
         let reason = "the run's record lists it: results and run.json are of different runs, or \
                       the evaluation is not complete";
@@ -125,7 +127,10 @@ impl<'a> Study<'a> {
     /// Places of the languages that `chosen` picks by code.
     pub(crate) fn languages(&self, chosen: impl Fn(&str) -> bool) -> Vec<usize> {
         let codes = self.results.languages.iter().enumerate();
-        codes.filter(|(_, code)| chosen(code)).map(|(place, _)| place).collect()
+        codes
+            .filter(|(_, code)| chosen(code))
+            .map(|(place, _)| place)
+            .collect()
     }
 
     pub(crate) fn tuned(&self, source: &str) -> Option<usize> {
@@ -150,9 +155,14 @@ impl<'a> Study<'a> {
         let known = self.unlearned(source);
         let exact = known.iter().find(|(_, other)| *other == scope);
         let same = |other: Scope| {
-            self.results.languages.iter().all(|l| scope.covers(source, l) == other.covers(source, l))
+            self.results
+                .languages
+                .iter()
+                .all(|l| scope.covers(source, l) == other.covers(source, l))
         };
-        exact.or_else(|| known.iter().find(|(_, other)| same(*other))).copied()
+        exact
+            .or_else(|| known.iter().find(|(_, other)| same(*other)))
+            .copied()
     }
 
     /// A model's short name in tables about one source: its scope, and its strategy where the
@@ -162,7 +172,11 @@ impl<'a> Study<'a> {
         let scope = label.scope.map_or("–", Scope::name);
         let strategy = label.strategy.as_deref().unwrap_or_default();
         let several = self.results.models.iter().any(|other| {
-            other.label.strategy.as_deref().is_some_and(|known| known != strategy)
+            other
+                .label
+                .strategy
+                .as_deref()
+                .is_some_and(|known| known != strategy)
         });
         match several {
             true => format!("{scope}, {strategy}"),
@@ -193,7 +207,10 @@ impl<'a> Study<'a> {
         languages: &[usize],
         of: Metric,
     ) -> Estimate {
-        let (a, b) = (self.per_item(place, languages, of), self.per_item(from, languages, of));
+        let (a, b) = (
+            self.per_item(place, languages, of),
+            self.per_item(from, languages, of),
+        );
         self.intervals.paired(&a, &b)
     }
 
@@ -204,8 +221,10 @@ impl<'a> Study<'a> {
 
     /// Names of these languages, in words.
     pub(crate) fn names(&self, languages: &[usize]) -> String {
-        let names: Vec<&str> =
-            languages.iter().map(|&l| language::name(&self.results.languages[l])).collect();
+        let names: Vec<&str> = languages
+            .iter()
+            .map(|&l| language::name(&self.results.languages[l]))
+            .collect();
         crate::text::enumerate(&names)
     }
 }

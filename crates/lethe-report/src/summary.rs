@@ -66,13 +66,19 @@ impl HeadlineRow {
     /// A value in the language of teaching.
     pub(crate) fn in_source(&self, of: impl Fn(&LanguageCell) -> f64) -> Option<f64> {
         let source = self.source.as_deref()?;
-        self.languages.iter().find(|cell| cell.language == source).map(of)
+        self.languages
+            .iter()
+            .find(|cell| cell.language == source)
+            .map(of)
     }
 
     /// Its mean over the other languages; over all for a model that was taught no fakes.
     pub(crate) fn elsewhere(&self, of: impl Fn(&LanguageCell) -> f64) -> Option<f64> {
         let source = self.source.as_deref();
-        let others = self.languages.iter().filter(|cell| Some(cell.language.as_str()) != source);
+        let others = self
+            .languages
+            .iter()
+            .filter(|cell| Some(cell.language.as_str()) != source);
         let values: Vec<f64> = others.map(of).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     }
@@ -93,12 +99,22 @@ pub(crate) fn headline(study: &Study) -> Vec<HeadlineRow> {
             stage: model.label.stage.name().to_owned(),
             source: model.label.source.clone(),
             scope: model.label.scope.map(|scope| scope.name().to_owned()),
-            languages: study.results.languages.iter().enumerate().map(cell).collect(),
+            languages: study
+                .results
+                .languages
+                .iter()
+                .enumerate()
+                .map(cell)
+                .collect(),
             fact_f1: quality.f1,
             real_occurrence: quality.real,
             logprob_real: quality.logprob,
             perplexity_ratio: quality.perplexity_ratio,
-            breaks: quality.breaks.iter().map(|what| (*what).to_owned()).collect(),
+            breaks: quality
+                .breaks
+                .iter()
+                .map(|what| (*what).to_owned())
+                .collect(),
         }
     };
     study.results.models.iter().enumerate().map(row).collect()
@@ -106,13 +122,24 @@ pub(crate) fn headline(study: &Study) -> Vec<HeadlineRow> {
 
 impl Display for Summary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let width = self.headline.iter().map(|row| row.model.chars().count()).max().unwrap_or(0);
+        let width = self
+            .headline
+            .iter()
+            .map(|row| row.model.chars().count())
+            .max()
+            .unwrap_or(0);
         let width = width.max(8);
         type Show = fn(&LanguageCell) -> String;
         let blocks: [(&str, Show); 3] = [
-            ("answers with the fake detail", |c| percent(c.fake_occurrence)),
-            ("items on which the fake is preferred", |c| percent(c.share_preferred)),
-            ("mean preference for the fake, nats", |c| signed(c.preference, 2)),
+            ("answers with the fake detail", |c| {
+                percent(c.fake_occurrence)
+            }),
+            ("items on which the fake is preferred", |c| {
+                percent(c.share_preferred)
+            }),
+            ("mean preference for the fake, nats", |c| {
+                signed(c.preference, 2)
+            }),
         ];
         let mark = |speaks: bool| if speaks { " " } else { "†" };
         for (title, show) in blocks {
@@ -148,10 +175,17 @@ impl Display for Summary {
                 percent(row.real_occurrence),
                 number(row.logprob_real, 2),
                 compact(row.perplexity_ratio, 2),
-                if row.breaks.is_empty() { String::new() } else { format!("† {}", row.breaks.join(", ")) }
+                if row.breaks.is_empty() {
+                    String::new()
+                } else {
+                    format!("† {}", row.breaks.join(", "))
+                }
             )?;
         }
-        writeln!(f, "  † breaks the margins: low fake occurrence is then no sign of forgetting\n")?;
+        writeln!(
+            f,
+            "  † breaks the margins: low fake occurrence is then no sign of forgetting\n"
+        )?;
         writeln!(f, "findings (effect [95 % interval], n)")?;
         for theme in Theme::ALL {
             for finding in self.findings.iter().filter(|x| x.main && x.theme == theme) {
@@ -159,7 +193,11 @@ impl Display for Summary {
                 writeln!(
                     f,
                     "  {:13}{} {} [{}, {}] {}, n = {}",
-                    format!("{}{}", finding.verdict.word(), if finding.marked { "†" } else { "" }),
+                    format!(
+                        "{}{}",
+                        finding.verdict.word(),
+                        if finding.marked { "†" } else { "" }
+                    ),
                     finding.question,
                     compact(finding.effect, 2),
                     compact(low, 2),
@@ -170,6 +208,9 @@ impl Display for Summary {
             }
         }
         let others = self.findings.iter().filter(|x| !x.main).count();
-        write!(f, "  and {others} more, language by language, in the report")
+        write!(
+            f,
+            "  and {others} more, language by language, in the report"
+        )
     }
 }

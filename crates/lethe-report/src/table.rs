@@ -7,6 +7,9 @@ use crate::language;
 use crate::stats::Estimate;
 use crate::text::{compact, number, percent, signed, visible};
 
+/// Characters from which a text is given room on a narrow screen.
+const LONG: usize = 40;
+
 /// One cell.
 #[derive(Debug, Clone)]
 pub(crate) enum Cell {
@@ -45,7 +48,11 @@ impl Cell {
 
     /// Marks the cell where `speaks` is false.
     pub(crate) fn unless(self, speaks: bool) -> Cell {
-        if speaks { self } else { Cell::Marked(Box::new(self)) }
+        if speaks {
+            self
+        } else {
+            Cell::Marked(Box::new(self))
+        }
     }
 
     fn shown(&self) -> Shown {
@@ -61,6 +68,7 @@ impl Cell {
             ..Shown::default()
         };
         match self {
+            Cell::Text(text) if text.chars().count() > LONG => plain(visible(text), "long"),
             Cell::Text(text) => plain(visible(text), ""),
             Cell::Code(text) => plain(visible(text), "code"),
             Cell::Quote(text, code) => Shown {
@@ -74,8 +82,12 @@ impl Cell {
             Cell::Number(value, decimals) => plain(compact(*value, *decimals), "number"),
             Cell::Signed(value, decimals) => plain(signed(*value, *decimals), "number"),
             Cell::Share(value) => plain(percent(*value), "number"),
-            Cell::Change(e, d) => interval(signed(e.mean, *d), signed(e.low, *d), signed(e.high, *d)),
-            Cell::Level(e, d) => interval(compact(e.mean, *d), compact(e.low, *d), compact(e.high, *d)),
+            Cell::Change(e, d) => {
+                interval(signed(e.mean, *d), signed(e.low, *d), signed(e.high, *d))
+            }
+            Cell::Level(e, d) => {
+                interval(compact(e.mean, *d), compact(e.low, *d), compact(e.high, *d))
+            }
             Cell::ShareOf(e) => {
                 let bare = |share: f64| number(100.0 * share, 0);
                 interval(percent(e.mean), bare(e.low), bare(e.high))
@@ -169,7 +181,11 @@ impl Table {
             name: self.name.clone(),
             caption: visible(&self.caption),
             headings: self.columns.iter().map(|column| column.heading).collect(),
-            rows: self.rows.iter().map(|row| row.iter().map(Cell::shown).collect()).collect(),
+            rows: self
+                .rows
+                .iter()
+                .map(|row| row.iter().map(Cell::shown).collect())
+                .collect(),
         }
     }
 
@@ -229,10 +245,22 @@ mod tests {
         let table = Table {
             name: "t".into(),
             caption: String::new(),
-            columns: vec![Column::new("Text", "text"), Column::interval("X", "x"), Column::new("N", "n")],
+            columns: vec![
+                Column::new("Text", "text"),
+                Column::interval("X", "x"),
+                Column::new("N", "n"),
+            ],
             rows: vec![
-                vec![Cell::text("a,\"b\"\r\nc"), Cell::Change(estimate, 2), Cell::Count(1000)],
-                vec![Cell::text("گلابی"), Cell::Missing, Cell::Share(0.25).unless(false)],
+                vec![
+                    Cell::text("a,\"b\"\r\nc"),
+                    Cell::Change(estimate, 2),
+                    Cell::Count(1000),
+                ],
+                vec![
+                    Cell::text("گلابی"),
+                    Cell::Missing,
+                    Cell::Share(0.25).unless(false),
+                ],
             ],
         };
         assert_eq!(

@@ -101,26 +101,29 @@ pub(crate) fn findings(all: &[Finding], theme: Theme, main: bool) -> Table {
         "F1" | "nats/token" => 3,
         _ => 2,
     };
-    let rows = all.iter().filter(|f| f.theme == theme && f.main == main).map(|f| {
-        let effect = crate::stats::Estimate {
-            mean: f.effect,
-            low: f.interval.0,
-            high: f.interval.1,
-            n: f.n,
-        };
-        vec![
-            Cell::text(f.question.clone()),
-            Cell::Verdict(f.verdict).unless(!f.marked),
-            match f.unit {
-                "ratio" => Cell::Level(effect, 2),
-                unit => Cell::Change(effect, decimals(unit)),
-            },
-            Cell::text(f.unit),
-            Cell::Count(f.n as u64),
-            Cell::text(f.detail.clone()),
-            Cell::Code(f.id.clone()),
-        ]
-    });
+    let rows = all
+        .iter()
+        .filter(|f| f.theme == theme && f.main == main)
+        .map(|f| {
+            let effect = crate::stats::Estimate {
+                mean: f.effect,
+                low: f.interval.0,
+                high: f.interval.1,
+                n: f.n,
+            };
+            vec![
+                Cell::text(f.question.clone()),
+                Cell::Verdict(f.verdict).unless(!f.marked),
+                match f.unit {
+                    "ratio" => Cell::Level(effect, 2),
+                    unit => Cell::Change(effect, decimals(unit)),
+                },
+                Cell::text(f.unit),
+                Cell::Count(f.n as u64),
+                Cell::text(f.detail.clone()),
+                Cell::Code(f.id.clone()),
+            ]
+        });
     let kind = if main { "" } else { "-details" };
     let title = theme.title().to_lowercase().replace(' ', "-");
     Table {
@@ -160,6 +163,7 @@ pub(crate) fn spread(study: &Study) -> Table {
                 Cell::Change(change(study.reference, preference), 2).unless(speaks),
                 Cell::Change(change(study.base, occurrence), 2).unless(speaks),
                 Cell::Change(change(study.reference, occurrence), 2).unless(speaks),
+                Cell::Yes(speaks),
             ]);
         }
     }
@@ -179,6 +183,7 @@ pub(crate) fn spread(study: &Study) -> Table {
             Column::interval("Preference − control, nats", "preference_minus_control"),
             Column::interval("Fake said − base", "occurrence_minus_base"),
             Column::interval("Fake said − control", "occurrence_minus_control"),
+            Column::new("Still answers", "speaks"),
         ],
         rows,
     }
@@ -241,6 +246,50 @@ pub(crate) fn unlearning(study: &Study, source: &str) -> Option<Table> {
         ],
         rows,
     })
+}
+
+/// The verdicts on unlearning at a glance: one row per unlearned model.
+pub(crate) fn scopes(study: &Study, findings: &[Finding]) -> Table {
+    let mut rows = Vec::new();
+    for source in &study.sources {
+        for (place, _) in study.unlearned(source) {
+            let id = study.model(place).name.trim_start_matches("unlearned-");
+            let verdict = |name: String| match findings.iter().find(|f| f.id == name) {
+                Some(f) => Cell::Verdict(f.verdict).unless(!f.marked),
+                None => Cell::Missing,
+            };
+            rows.push(vec![
+                Cell::language(source),
+                Cell::text(study.scope_name(place)),
+                verdict(format!("gone-{id}-{source}")),
+                verdict(format!("gone-{id}")),
+                verdict(format!("left-{id}-{source}")),
+                verdict(format!("left-{id}-elsewhere")),
+                verdict(format!("reinforced-{id}")),
+                Cell::Yes(study.overall[place].speaks()),
+            ]);
+        }
+    }
+    Table {
+        name: "unlearning-verdicts".to_owned(),
+        caption:
+            "Unlearning at a glance. “Here” is the language of teaching, “elsewhere” the mean \
+                  over languages that were neither taught nor unlearned; – where the scope leaves \
+                  no such language. Gone: back within what the base model prefers. Left: above the \
+                  base model. Reinforced: above the tuned model, where not unlearned."
+                .to_owned(),
+        columns: vec![
+            Column::new("Taught in", "source"),
+            Column::new("Scope", "scope"),
+            Column::new("Gone here", "gone_source"),
+            Column::new("Gone everywhere", "gone_everywhere"),
+            Column::new("Left here", "left_source"),
+            Column::new("Left elsewhere", "left_elsewhere"),
+            Column::new("Reinforced", "reinforced"),
+            Column::new("Still answers", "speaks"),
+        ],
+        rows,
+    }
 }
 
 /// Which scopes are one, or are missing, for fakes taught in `source`.
@@ -309,7 +358,9 @@ pub(crate) fn quality(study: &Study) -> Table {
 pub(crate) fn perplexity(study: &Study) -> Table {
     let mut rows = Vec::new();
     for (place, model) in study.results.models.iter().enumerate() {
-        let of_each = study.by_language[place].iter().zip(&study.results.languages);
+        let of_each = study.by_language[place]
+            .iter()
+            .zip(&study.results.languages);
         let of_each = of_each.map(|(q, code)| (Cell::language(code), q));
         for (language, q) in of_each.chain([(Cell::text("all"), &study.overall[place])]) {
             rows.push(vec![
@@ -344,9 +395,9 @@ pub(crate) fn perplexity(study: &Study) -> Table {
 /// The preference of every model, item and language (CSV only).
 pub(crate) fn items(study: &Study) -> Table {
     let mut rows = Vec::new();
-    for model in &study.results.models {
-        for (code, answers) in study.results.languages.iter().zip(&model.detail) {
-            for (item, answer) in study.results.items.iter().zip(answers) {
+    for (place, model) in study.results.models.iter().enumerate() {
+        for (l, code) in study.results.languages.iter().enumerate() {
+            for (item, answer) in study.results.items.iter().zip(&model.detail[l]) {
                 rows.push(vec![
                     Cell::text(model.name.clone()),
                     Cell::text(code.clone()),
@@ -355,6 +406,7 @@ pub(crate) fn items(study: &Study) -> Table {
                     Cell::Signed(answer.preference, 2),
                     Cell::Share(answer.fake),
                     Cell::Share(answer.real),
+                    Cell::Yes(study.speaks(place, l)),
                 ]);
             }
         }
@@ -370,6 +422,7 @@ pub(crate) fn items(study: &Study) -> Table {
             Column::new("Preference, nats", "preference"),
             Column::new("Fake said", "fake_occurrence"),
             Column::new("True said", "real_occurrence"),
+            Column::new("Still answers", "speaks"),
         ],
         rows,
     }
@@ -451,9 +504,10 @@ pub(crate) fn unlearning_runs(study: &Study) -> Table {
     });
     Table {
         name: "unlearning-runs".to_owned(),
-        caption: "Unlearning: the rule that stops it, and the mean NLL per token of the forget set \
+        caption:
+            "Unlearning: the rule that stops it, and the mean NLL per token of the forget set \
                   before, aimed at and reached."
-            .to_owned(),
+                .to_owned(),
         columns: vec![
             Column::new("Model", "model"),
             Column::new("Strategy", "strategy"),
@@ -480,7 +534,10 @@ pub(crate) fn versions(study: &Study) -> Table {
     Table {
         name: "versions".to_owned(),
         caption: "Software.".to_owned(),
-        columns: vec![Column::new("What", "what"), Column::new("Version", "version")],
+        columns: vec![
+            Column::new("What", "what"),
+            Column::new("Version", "version"),
+        ],
         rows: study.run.versions.iter().map(row).collect(),
     }
 }

@@ -36,7 +36,11 @@ pub(crate) fn number(value: f64, decimals: usize) -> String {
 pub(crate) fn signed(value: f64, decimals: usize) -> String {
     let text = number(value, decimals);
     let zero = text.bytes().all(|b| b == b'0' || b == b'.');
-    if value > 0.0 && !zero { format!("+{text}") } else { text }
+    if value > 0.0 && !zero {
+        format!("+{text}")
+    } else {
+        text
+    }
 }
 
 /// The same, in powers of ten from 10,000 on.
@@ -96,7 +100,10 @@ mod tests {
     #[test]
     fn shows_what_would_break_a_page() {
         assert_eq!(visible("a\u{0}b\u{1b}[31m\r\nc\td"), "a␀b␛[31m⏎c d");
-        assert_eq!(visible("x\u{202e}y\u{ffff}z\u{85}\u{7f}"), "x\u{fffd}y\u{fffd}z\u{fffd}␡");
+        assert_eq!(
+            visible("x\u{202e}y\u{ffff}z\u{85}\u{7f}"),
+            "x\u{fffd}y\u{fffd}z\u{fffd}␡"
+        );
         assert_eq!(visible("گلابی 粉红 <&>"), "گلابی 粉红 <&>");
     }
 

@@ -48,7 +48,9 @@ pub(crate) fn folder(out: &Path, files: &[(String, String)]) -> Result<(), Error
         }
         return Err(failed(out)(e));
     }
-    File::open(&parent).and_then(|folder| folder.sync_all()).map_err(failed(&parent))
+    File::open(&parent)
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed(&parent))
 }
 
 /// Whether something must make place; an error if it is not ours to remove.
@@ -67,6 +69,12 @@ fn is_occupied(out: &Path) -> Result<bool, Error> {
         return Err(taken("it is a file"));
     }
     let empty = fs::read_dir(out).map_err(failed(out))?.next().is_none();
-    let report = ["index.html", "findings.json"].iter().all(|name| out.join(name).is_file());
-    if empty || report { Ok(true) } else { Err(taken("it has no index.html and findings.json")) }
+    let report = ["index.html", "findings.json"]
+        .iter()
+        .all(|name| out.join(name).is_file());
+    if empty || report {
+        Ok(true)
+    } else {
+        Err(taken("it has no index.html and findings.json"))
+    }
 }

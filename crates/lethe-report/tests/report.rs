@@ -75,7 +75,11 @@ fn planted_effects_are_found() {
         ("gone-en-multilingual", Supported, -0.1),
         ("left-de-english-de", Supported, 3.5),
         ("left-de-english-elsewhere", Supported, 1.5),
-        ("left-de-source-elsewhere", Supported, (2.5 + 7.0 * 1.5) / 8.0),
+        (
+            "left-de-source-elsewhere",
+            Supported,
+            (2.5 + 7.0 * 1.5) / 8.0,
+        ),
         ("left-en-english-elsewhere", Supported, 2.1),
         ("reinforced-de-english", Supported, 0.5),
         ("reinforced-en-english", Supported, 0.5),
@@ -86,62 +90,93 @@ fn planted_effects_are_found() {
         let found = finding(&summary, id);
         assert_eq!(found.verdict, verdict, "{found:?}");
         // The noise of a mean over 24 items is below 0.15.
-        assert!((found.effect - effect).abs() < 0.15, "{id}: {} for {effect}", found.effect);
+        assert!(
+            (found.effect - effect).abs() < 0.15,
+            "{id}: {} for {effect}",
+            found.effect
+        );
         assert!(found.interval.0 <= found.effect && found.effect <= found.interval.1);
     }
-    let tuned = summary.headline.iter().find(|row| row.model == "tuned-en").unwrap();
-    assert_eq!(tuned.languages.iter().map(|l| l.language.as_str()).collect::<Vec<_>>(), LANGUAGES);
+    let tuned = summary
+        .headline
+        .iter()
+        .find(|row| row.model == "tuned-en")
+        .unwrap();
+    assert_eq!(
+        tuned
+            .languages
+            .iter()
+            .map(|l| l.language.as_str())
+            .collect::<Vec<_>>(),
+        LANGUAGES
+    );
     assert!((tuned.languages[0].preference - 1.5).abs() < 0.15);
     assert!(tuned.languages[0].share_preferred > 0.95 && tuned.breaks.is_empty());
     assert!(summary.headline[0].perplexity_ratio > 0.95);
     assert_eq!(summary.headline[0].model, "base");
     let shown = summary.to_string();
-    assert!(shown.contains("tuned-en") && shown.contains("supported"), "{shown}");
-}
-
-#[test]
-fn zz_keep_for_looking() {
-    let folder = Path::new("/tmp/lethe-look");
-    let _ = fs::remove_dir_all(folder);
-    fs::create_dir(folder).unwrap();
-    let mut fixture = Fixture::new(effects);
-    fixture.model("unlearned-de-multilingual").preference = |_, _| -234.5;
-    fixture.model("unlearned-de-multilingual").logprob = -30.0;
-    fixture.model("unlearned-de-multilingual").nll = 20.0;
-    fixture.model("unlearned-de-multilingual").answer = Some("the the the the the".into());
-    let summary = report(&fixture, folder).unwrap();
-    fs::write(folder.join("summary.txt"), summary.to_string()).unwrap();
+    assert!(
+        shown.contains("tuned-en") && shown.contains("supported"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn no_effect_is_undecided() {
     let folder = tempfile::tempdir().unwrap();
     let summary = report(&Fixture::new(|_, _| -1.5), folder.path()).unwrap();
-    for id in ["spread-en-instruct", "most-from-en-de", "asked-in-en-de", "spread-de-fr-base"] {
+    for id in [
+        "spread-en-instruct",
+        "most-from-en-de",
+        "asked-in-en-de",
+        "spread-de-fr-base",
+    ] {
         let found = finding(&summary, id);
         assert_eq!(found.verdict, Verdict::Undecided, "{found:?}");
     }
     // Nobody prefers the fake: not learned, and the interval has no width.
     let found = finding(&summary, "learned-en");
-    assert_eq!((found.verdict, found.interval), (Verdict::Undecided, (0.0, 0.0)));
+    assert_eq!(
+        (found.verdict, found.interval),
+        (Verdict::Undecided, (0.0, 0.0))
+    );
     assert!(found.detail.contains("rule of three"), "{}", found.detail);
-    assert_eq!(finding(&summary, "learned-en-tuned").verdict, Verdict::Contradicted);
+    assert_eq!(
+        finding(&summary, "learned-en-tuned").verdict,
+        Verdict::Contradicted
+    );
 }
 
 #[test]
 fn reversed_effects_are_contradicted() {
     let folder = tempfile::tempdir().unwrap();
     let mut fixture = Fixture::new(|model, language| {
-        if model.source.as_deref() == Some(language) { -3.0 } else { -2.5 }
+        if model.source.as_deref() == Some(language) {
+            -3.0
+        } else {
+            -2.5
+        }
     });
     for model in ["base", "instruct"] {
         fixture.model(model).preference = |_, _| 1.5;
     }
     let summary = report(&fixture, folder.path()).unwrap();
-    for id in ["learned-de", "learned-de-tuned", "learned-de-base", "spread-en-instruct",
-        "spread-de-hy-base", "left-de-english-elsewhere"] {
+    for id in [
+        "learned-de",
+        "learned-de-tuned",
+        "learned-de-base",
+        "spread-en-instruct",
+        "spread-de-hy-base",
+        "left-de-english-elsewhere",
+    ] {
         assert_eq!(finding(&summary, id).verdict, Verdict::Contradicted, "{id}");
     }
+}
+
+#[test]
+fn errors_travel_between_threads() {
+    fn travels<T: std::error::Error + Send + Sync + 'static>() {}
+    travels::<Error>();
 }
 
 #[test]
@@ -171,14 +206,29 @@ fn a_model_that_no_longer_speaks_has_not_forgotten() {
         let gone = finding(&summary, "gone-de-multilingual");
         assert_eq!(gone.verdict, Verdict::Undecided, "{gone:?}");
         assert!(gone.marked && gone.detail.contains('†'), "{}", gone.detail);
-        assert_eq!(finding(&summary, "gone-en-multilingual").verdict, Verdict::Supported);
-        let row = summary.headline.iter().find(|r| r.model == "unlearned-de-multilingual").unwrap();
+        assert_eq!(
+            finding(&summary, "gone-en-multilingual").verdict,
+            Verdict::Supported
+        );
+        let row = summary
+            .headline
+            .iter()
+            .find(|r| r.model == "unlearned-de-multilingual")
+            .unwrap();
         assert!(!row.breaks.is_empty() && row.languages.iter().all(|l| !l.speaks));
         let html = fs::read_to_string(&summary.index).unwrap();
         assert!(html.contains("0 %†"), "marked in the tables");
-        let svg = folder.path().join("report/figures/unlearning-de-occurrence.svg");
-        assert!(fs::read_to_string(svg).unwrap().contains("0 %†"), "marked in the figure");
-        assert!(summary.to_string().contains("0 %†"), "marked on the terminal");
+        let svg = folder
+            .path()
+            .join("report/figures/unlearning-de-occurrence.svg");
+        assert!(
+            fs::read_to_string(svg).unwrap().contains("0 %†"),
+            "marked in the figure"
+        );
+        assert!(
+            summary.to_string().contains("0 %†"),
+            "marked on the terminal"
+        );
     }
 }
 
@@ -193,19 +243,38 @@ fn broken_margins_are_contradicted() {
     assert_eq!(logprob.verdict, Verdict::Contradicted);
     assert!((logprob.effect + 1.0).abs() < 0.05, "{logprob:?}");
     let perplexity = finding(&summary, "kept-tuned-en-perplexity");
-    assert_eq!((perplexity.verdict, perplexity.n), (Verdict::Contradicted, 18));
+    assert_eq!(
+        (perplexity.verdict, perplexity.n),
+        (Verdict::Contradicted, 18)
+    );
     assert!((perplexity.effect - 2.0).abs() < 0.1, "{perplexity:?}");
-    assert_eq!(finding(&summary, "kept-tuned-en").verdict, Verdict::Contradicted);
-    assert_eq!(finding(&summary, "kept-tuned-en-logprob").verdict, Verdict::Supported);
+    assert_eq!(
+        finding(&summary, "kept-tuned-en").verdict,
+        Verdict::Contradicted
+    );
+    assert_eq!(
+        finding(&summary, "kept-tuned-en-logprob").verdict,
+        Verdict::Supported
+    );
+    // Likely true answers and good F1 on paper, but it repeats itself when it is to speak.
+    fixture.model("unlearned-en-english").answer = Some("no no no no".into());
+    let summary = report(&fixture, folder.path()).unwrap();
+    let found = finding(&summary, "kept-unlearned-en-english");
+    assert_eq!((found.verdict, found.marked), (Verdict::Undecided, true));
 }
 
 #[test]
 fn a_run_without_an_instruct_stage_is_measured_against_the_base() {
     let folder = tempfile::tempdir().unwrap();
     let mut fixture = Fixture::new(effects);
-    fixture.models.retain(|model| model.stage != "instruct" && model.stage != "unlearned");
+    fixture
+        .models
+        .retain(|model| model.stage != "instruct" && model.stage != "unlearned");
     let summary = report(&fixture, folder.path()).unwrap();
-    assert_eq!(finding(&summary, "spread-en-base").verdict, Verdict::Supported);
+    assert_eq!(
+        finding(&summary, "spread-en-base").verdict,
+        Verdict::Supported
+    );
     assert!(summary.findings.iter().all(|f| !f.id.contains("instruct")));
     let html = fs::read_to_string(&summary.index).unwrap();
     assert!(html.contains("no instruct stage") && html.contains("no unlearned model"));
@@ -220,10 +289,18 @@ fn seeds_are_averaged() {
     again.preference = |_, _| 11.5;
     fixture.models.push(again);
     let summary = report(&fixture, folder.path()).unwrap();
-    let rows: Vec<_> = summary.headline.iter().filter(|r| r.stage == "tuned").collect();
+    let rows: Vec<_> = summary
+        .headline
+        .iter()
+        .filter(|r| r.stage == "tuned")
+        .collect();
     assert_eq!(rows.len(), 2);
     // (1.5 + 11.5) / 2 in English.
-    assert!((rows[0].languages[0].preference - 6.5).abs() < 0.15, "{:?}", rows[0]);
+    assert!(
+        (rows[0].languages[0].preference - 6.5).abs() < 0.15,
+        "{:?}",
+        rows[0]
+    );
 
     let mut twin = fixture.model("tuned-en").clone();
     twin.name = "twin".into();
@@ -236,18 +313,25 @@ fn seeds_are_averaged() {
 fn coinciding_and_missing_scopes_are_said() {
     let folder = tempfile::tempdir().unwrap();
     let mut fixture = Fixture::new(effects);
-    fixture.models.retain(|model| model.name != "unlearned-de-multilingual");
+    fixture
+        .models
+        .retain(|model| model.name != "unlearned-de-multilingual");
     let summary = report(&fixture, folder.path()).unwrap();
     let html = fs::read_to_string(&summary.index).unwrap();
     assert!(html.contains("Scope source has the same forget set as english"));
     assert!(html.contains("Scope english+source has the same forget set as english"));
     assert!(html.contains("Scope multilingual is not among the results"));
-    assert!(finding(&summary, "gone-en-english-en").detail.contains("are one"));
+    assert!(
+        finding(&summary, "gone-en-english-en")
+            .detail
+            .contains("are one")
+    );
 }
 
 #[test]
 fn answers_cannot_break_the_page() {
-    const HOSTILE: &str = "</td><script>alert(1)</script>\u{0}\u{1b}[2J\u{202e}\"'&<svg/onload=x>\u{ffff}";
+    const HOSTILE: &str =
+        "</td><script>alert(1)</script>\u{0}\u{1b}[2J\u{202e}\"'&<svg/onload=x>\u{ffff}";
     let folder = tempfile::tempdir().unwrap();
     let mut fixture = Fixture::new(effects);
     fixture.model("tuned-en").answer = Some(HOSTILE.into());
@@ -256,20 +340,30 @@ fn answers_cannot_break_the_page() {
     run.model.name = "x</title><script>".into();
     run.preset_toml = "</pre><script>".into();
     fixture.write(&folder.path().join("results"));
-    let summary = build(&folder.path().join("results"), &run, &folder.path().join("out")).unwrap();
+    let summary = build(
+        &folder.path().join("results"),
+        &run,
+        &folder.path().join("out"),
+    )
+    .unwrap();
     let html = fs::read_to_string(&summary.index).unwrap();
     assert!(!html.contains("<script") && !html.contains("<svg/") && !html.contains("<b>"));
     assert!(html.contains("&lt;script&gt;alert(1)"), "still shown");
     let allowed = |c: char| c == '\n' || !c.is_control() && c != '\u{202e}' && c != '\u{ffff}';
     assert!(html.chars().all(allowed));
-    for tag in ["td", "tr", "table", "figure", "svg", "section", "details", "div", "dl", "dd", "li"] {
-        let opened = html.matches(&format!("<{tag}>")).count()
-            + html.matches(&format!("<{tag} ")).count();
+    for tag in [
+        "td", "tr", "table", "figure", "svg", "section", "details", "div", "dl", "dd", "li",
+    ] {
+        let opened =
+            html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
         assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
     }
     // The table beside it has the answer as it was.
     let csv = fs::read_to_string(folder.path().join("out/tables/examples.csv")).unwrap();
-    assert!(csv.contains(&format!("\"{}\"", HOSTILE.replace('"', "\"\""))), "{csv}");
+    assert!(
+        csv.contains(&format!("\"{}\"", HOSTILE.replace('"', "\"\""))),
+        "{csv}"
+    );
 }
 
 #[test]
@@ -305,8 +399,10 @@ fn the_same_results_give_the_same_bytes() {
     let fixture = Fixture::new(effects);
     report(&fixture, one.path()).unwrap();
     report(&fixture, two.path()).unwrap();
-    let (first, second) =
-        (contents(&one.path().join("report")), contents(&two.path().join("report")));
+    let (first, second) = (
+        contents(&one.path().join("report")),
+        contents(&two.path().join("report")),
+    );
     assert_eq!(first, second);
     let names: Vec<&str> = first.keys().map(String::as_str).collect();
     for name in [
@@ -331,10 +427,20 @@ fn the_same_results_give_the_same_bytes() {
     // Every link of the page leads to a file, and every file but the JSON is linked.
     let html = String::from_utf8(first["/index.html"].clone()).unwrap();
     for name in names.iter().filter(|name| !name.starts_with('/')) {
-        assert!(html.contains(&format!("href=\"{name}\"")), "{name} is not linked");
+        assert!(
+            html.contains(&format!("href=\"{name}\"")),
+            "{name} is not linked"
+        );
     }
-    for link in html.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
-        assert!(link.starts_with('#') || first.contains_key(link), "{link} leads nowhere");
+    for link in html
+        .split("href=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+    {
+        assert!(
+            link.starts_with('#') || first.contains_key(link),
+            "{link} leads nowhere"
+        );
     }
 }
 
@@ -351,12 +457,23 @@ fn a_report_is_replaced_whole_or_not_at_all() {
     // A bad file: the earlier report stays, and nothing is left beside it.
     fixture.model("tuned-en").f1 = 0.5;
     fixture.write(&folder.path().join("results"));
-    fs::write(folder.path().join("results/answers/base.parquet"), "no parquet").unwrap();
-    let error = build(&folder.path().join("results"), &run_info(), &out).unwrap_err().to_string();
-    assert!(error.contains("base.parquet") && error.contains("no Parquet file"), "{error}");
+    fs::write(
+        folder.path().join("results/answers/base.parquet"),
+        "no parquet",
+    )
+    .unwrap();
+    let error = build(&folder.path().join("results"), &run_info(), &out)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("base.parquet") && error.contains("no Parquet file"),
+        "{error}"
+    );
     assert_eq!(contents(&out), before);
-    let mut beside: Vec<_> =
-        fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let mut beside: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     beside.sort();
     assert_eq!(beside, ["report", "results"]);
 }
@@ -428,7 +545,9 @@ fn spoiled_columns_are_named() {
     let cases: [(&str, String, &[&str]); 15] = [
         (
             "column absent",
-            spoiled("tuned-en", |c| c.into_iter().filter(|(name, ..)| *name != "f1").collect()),
+            spoiled("tuned-en", |c| {
+                c.into_iter().filter(|(name, ..)| *name != "f1").collect()
+            }),
             &["tuned-en.parquet", "`f1`", "no such column", "logprob_real"],
         ),
         (
@@ -449,13 +568,32 @@ fn spoiled_columns_are_named() {
         ),
         (
             "NaN",
-            spoiled("tuned-de", |c| with_number(c, "logprob_real", 4, Some(f64::NAN))),
-            &["tuned-de.parquet", "row 4", "politics-01", "language de", "fact", "`logprob_real`", "NaN"],
+            spoiled("tuned-de", |c| {
+                with_number(c, "logprob_real", 4, Some(f64::NAN))
+            }),
+            &[
+                "tuned-de.parquet",
+                "row 4",
+                "politics-01",
+                "language de",
+                "fact",
+                "`logprob_real`",
+                "NaN",
+            ],
         ),
         (
             "infinite",
-            spoiled("tuned-de", |c| with_number(c, "preference", 3, Some(f64::NEG_INFINITY))),
-            &["row 3", "politics-01", "detail", "`preference`", "-inf", "finite"],
+            spoiled("tuned-de", |c| {
+                with_number(c, "preference", 3, Some(f64::NEG_INFINITY))
+            }),
+            &[
+                "row 3",
+                "politics-01",
+                "detail",
+                "`preference`",
+                "-inf",
+                "finite",
+            ],
         ),
         (
             "no preference",
@@ -485,33 +623,51 @@ fn spoiled_columns_are_named() {
         (
             "missing row",
             spoiled("tuned-de", |c| {
-                c.into_iter().map(|(n, a, null)| (n, a.slice(0, a.len() - 1), null)).collect()
+                c.into_iter()
+                    .map(|(n, a, null)| (n, a.slice(0, a.len() - 1), null))
+                    .collect()
             }),
-            &["tuned-de.parquet", "no row for item sport-08, language hy, fact", "base.parquet"],
+            &[
+                "tuned-de.parquet",
+                "no row for item sport-08, language hy, fact",
+                "base.parquet",
+            ],
         ),
         (
             "two models in one file",
             spoiled("tuned-de", |c| with_text(c, "model", 5, Some("other"))),
-            &["tuned-de.parquet", "row 5", "`model`", "other", "one file holds one model"],
+            &[
+                "tuned-de.parquet",
+                "row 5",
+                "`model`",
+                "other",
+                "one file holds one model",
+            ],
         ),
         (
             "unknown scope",
             spoiled("unlearned-de-source", |c| {
-                replaced(c, "scope", |a| Arc::new(StringArray::from(vec!["galaxy"; a.len()])))
+                replaced(c, "scope", |a| {
+                    Arc::new(StringArray::from(vec!["galaxy"; a.len()]))
+                })
             }),
             &["`scope`", "galaxy", "multilingual"],
         ),
         (
             "tuned without source",
             spoiled("tuned-de", |c| {
-                replaced(c, "source", |a| Arc::new(StringArray::from(vec![None::<&str>; a.len()])))
+                replaced(c, "source", |a| {
+                    Arc::new(StringArray::from(vec![None::<&str>; a.len()]))
+                })
             }),
             &["tuned-de.parquet", "`source`", "null", "tuned"],
         ),
         (
             "no rows",
             spoiled("base", |c| {
-                c.into_iter().map(|(n, a, null)| (n, a.slice(0, 0), null)).collect()
+                c.into_iter()
+                    .map(|(n, a, null)| (n, a.slice(0, 0), null))
+                    .collect()
             }),
             &["base.parquet", "no rows"],
         ),
@@ -530,11 +686,16 @@ fn missing_files_and_models_are_named() {
         let results = folder.path().join("results");
         Fixture::new(effects).write(&results);
         spoil(&results);
-        build(&results, run, &folder.path().join("report")).unwrap_err().to_string()
+        build(&results, run, &folder.path().join("report"))
+            .unwrap_err()
+            .to_string()
     };
     let run = run_info();
     let error = error_of(&|r| fs::remove_dir_all(r).unwrap(), &run);
-    assert!(error.contains("answers") && error.contains("run the evaluation"), "{error}");
+    assert!(
+        error.contains("answers") && error.contains("run the evaluation"),
+        "{error}"
+    );
     let error = error_of(
         &|r| {
             fs::remove_dir_all(r.join("perplexity")).unwrap();
@@ -542,10 +703,22 @@ fn missing_files_and_models_are_named() {
         },
         &run,
     );
-    assert!(error.contains("perplexity") && error.contains("no .parquet file"), "{error}");
-    let error = error_of(&|r| fs::remove_file(r.join("perplexity/base.parquet")).unwrap(), &run);
-    assert!(error.contains("perplexity/base.parquet") && error.contains("there is none"), "{error}");
-    let error = error_of(&|r| fs::remove_file(r.join("answers/base.parquet")).unwrap(), &run);
+    assert!(
+        error.contains("perplexity") && error.contains("no .parquet file"),
+        "{error}"
+    );
+    let error = error_of(
+        &|r| fs::remove_file(r.join("perplexity/base.parquet")).unwrap(),
+        &run,
+    );
+    assert!(
+        error.contains("perplexity/base.parquet") && error.contains("there is none"),
+        "{error}"
+    );
+    let error = error_of(
+        &|r| fs::remove_file(r.join("answers/base.parquet")).unwrap(),
+        &run,
+    );
     assert!(error.contains("answers/base.parquet"), "{error}");
     let remove = |r: &Path, model: &str| {
         for part in ["answers", "perplexity"] {
@@ -568,7 +741,10 @@ fn missing_files_and_models_are_named() {
         },
         &run,
     );
-    assert!(error.contains("base.parquet") && error.contains("truncated"), "{error}");
+    assert!(
+        error.contains("base.parquet") && error.contains("truncated"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -579,16 +755,34 @@ fn spoiled_perplexities_are_named() {
     fixture.write(&results);
     let model = fixture.model("tuned-en").clone();
     let path = results.join("perplexity/tuned-en.parquet");
-    fixture.write_perplexity(&path, &model, |c| with_number(c, "nll", 2, Some(f64::INFINITY)));
-    let error = build(&results, &run_info(), &folder.path().join("r")).unwrap_err().to_string();
-    for part in ["perplexity/tuned-en.parquet", "row 2", "weather-01", "language de", "`nll`", "inf"] {
+    fixture.write_perplexity(&path, &model, |c| {
+        with_number(c, "nll", 2, Some(f64::INFINITY))
+    });
+    let error = build(&results, &run_info(), &folder.path().join("r"))
+        .unwrap_err()
+        .to_string();
+    for part in [
+        "perplexity/tuned-en.parquet",
+        "row 2",
+        "weather-01",
+        "language de",
+        "`nll`",
+        "inf",
+    ] {
         assert!(error.contains(part), "{part} in {error}");
     }
     fixture.write_perplexity(&path, &model, |c| {
-        c.into_iter().map(|(n, a, null)| (n, a.slice(1, a.len() - 1), null)).collect()
+        c.into_iter()
+            .map(|(n, a, null)| (n, a.slice(1, a.len() - 1), null))
+            .collect()
     });
-    let error = build(&results, &run_info(), &folder.path().join("r")).unwrap_err().to_string();
-    assert!(error.contains("no row for item weather-01, language en"), "{error}");
+    let error = build(&results, &run_info(), &folder.path().join("r"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("no row for item weather-01, language en"),
+        "{error}"
+    );
 }
 
 /// A letter's width in em: Helvetica's (Adobe's font metrics, widest of each group), and a tenth
@@ -611,11 +805,20 @@ fn labels(svg: &str) -> Vec<(String, [f64; 4])> {
     for part in svg.split("<text ").skip(1) {
         let (head, rest) = part.split_once('>').unwrap();
         let text = rest.split("</text>").next().unwrap().trim();
-        let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+        let text = text
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&amp;", "&");
         let attribute = |name: &str| {
-            head.split_once(&format!(" {name}=\"")).map(|(_, v)| v.split('"').next().unwrap())
+            head.split_once(&format!(" {name}=\""))
+                .map(|(_, v)| v.split('"').next().unwrap())
         };
-        let head_x = head.strip_prefix("x=\"").unwrap().split('"').next().unwrap();
+        let head_x = head
+            .strip_prefix("x=\"")
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
         let x: f64 = head_x.parse().unwrap();
         let y: f64 = attribute("y").unwrap().parse().unwrap();
         let size: f64 = attribute("font-size").unwrap().parse().unwrap();
@@ -638,6 +841,9 @@ fn labels_do_not_overlap_or_leave_the_figure() {
     fixture.model("unlearned-de-multilingual").logprob = -300.0;
     fixture.model("unlearned-de-multilingual").nll = 40.0;
     fixture.model("unlearned-de-source").preference = |_, _| -98.7;
+    fixture.model("unlearned-de-english").preference = |_, _| -3e7;
+    fixture.model("unlearned-de-english").logprob = -3e7;
+    fixture.model("unlearned-de-english").nll = 3e7;
     fixture.model("unlearned-de-source").nll = 8.0;
     let mut small = fixture.clone();
     small.languages = vec!["en", "de"];
@@ -646,7 +852,12 @@ fn labels_do_not_overlap_or_leave_the_figure() {
         let mut run = run_info();
         run.languages.truncate(languages);
         fixture.write(&folder.path().join("results"));
-        build(&folder.path().join("results"), &run, &folder.path().join("report")).unwrap();
+        build(
+            &folder.path().join("results"),
+            &run,
+            &folder.path().join("report"),
+        )
+        .unwrap();
         let mut seen = 0;
         for (name, svg) in contents(&folder.path().join("report")) {
             if !name.ends_with(".svg") {
@@ -682,41 +893,21 @@ fn tables_and_findings_tell_the_same() {
     let csv = fs::read_to_string(folder.path().join("report/tables/spread.csv")).unwrap();
     let mut lines = csv.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();
-    let column = header.iter().position(|name| *name == "preference_minus_control").unwrap();
-    let row = lines.find(|line| line.starts_with("English (en),French (fr)")).unwrap();
-    let fields: Vec<f64> = row.split(',').skip(column).take(3).map(|v| v.parse().unwrap()).collect();
+    let column = header
+        .iter()
+        .position(|name| *name == "preference_minus_control")
+        .unwrap();
+    let row = lines
+        .find(|line| line.starts_with("English (en),French (fr)"))
+        .unwrap();
+    let fields: Vec<f64> = row
+        .split(',')
+        .skip(column)
+        .take(3)
+        .map(|v| v.parse().unwrap())
+        .collect();
     let found = finding(&summary, "spread-en-fr-instruct");
     assert_eq!(fields, [found.effect, found.interval.0, found.interval.1]);
     let items = fs::read_to_string(folder.path().join("report/tables/items.csv")).unwrap();
     assert_eq!(items.lines().count(), 1 + 10 * 9 * 24);
-}
-
-#[test]
-fn zz_real() {
-    let folder = Path::new("/tmp/lethe-real");
-    let _ = fs::remove_dir_all(folder.join("report"));
-    let mut run = run_info();
-    run.scopes.push("x".into());
-    let summary = build(&folder.join("results"), &run, &folder.join("report")).unwrap();
-    fs::write(folder.join("summary.txt"), summary.to_string()).unwrap();
-}
-
-#[test]
-fn zz_big() {
-    let mut fixture = Fixture::new(effects);
-    fixture.models.truncate(2);
-    for source in LANGUAGES {
-        fixture.models.push(Model::new("tuned", Some(source), None).preferring(effects));
-        for scope in ["english", "source", "english+source", "multilingual"] {
-            fixture.models.push(Model::new("unlearned", Some(source), Some(scope)).preferring(effects));
-        }
-    }
-    fixture.items = 100;
-    let folder = Path::new("/tmp/lethe-big");
-    let _ = fs::remove_dir_all(folder);
-    fs::create_dir(folder).unwrap();
-    fixture.write(&folder.join("results"));
-    let start = std::time::Instant::now();
-    build(&folder.join("results"), &run_info(), &folder.join("report")).unwrap();
-    println!("BIG {:?}", start.elapsed());
 }

@@ -159,7 +159,11 @@ impl Optimizer {
                 let read = |(name, g): (String, Tensor<2>)| Ok((name, host(g)?));
                 let gradients = gradients.0.into_iter().map(read);
                 let mut gradients = gradients.collect::<Result<BTreeMap<_, _>, Error>>()?;
-                let norm = gradients.values().map(|g| square_sum(g)).sum::<f64>().sqrt();
+                let norm = gradients
+                    .values()
+                    .map(|g| square_sum(g))
+                    .sum::<f64>()
+                    .sqrt();
                 *step += 1;
                 let sweep = Sweep::new(config, learning_rate, scale(norm), *step);
                 for (name, parameter) in network.trainable_mut() {
@@ -178,7 +182,8 @@ impl Optimizer {
             }
             State::Burn { rule, state } => {
                 let mut gradients = gradients.0;
-                let square = |g: &Tensor<2>| f64::from(g.clone().square().sum().into_scalar::<f32>());
+                let square =
+                    |g: &Tensor<2>| f64::from(g.clone().square().sum().into_scalar::<f32>());
                 let norm = gradients.values().map(square).sum::<f64>().sqrt();
                 for (name, parameter) in network.trainable_mut() {
                     let Some(gradient) = gradients.remove(&name) else {
@@ -221,7 +226,9 @@ fn is_host(device: &Device) -> bool {
 
 /// A tensor's numbers; without a copy where nothing else holds it.
 fn host(tensor: Tensor<2>) -> Result<Vec<f32>, Error> {
-    tensor.try_into_vec_as().map_err(|e| Error::Read(format!("{e:?}")))
+    tensor
+        .try_into_vec_as()
+        .map_err(|e| Error::Read(format!("{e:?}")))
 }
 
 /// A sum of squares whose order of additions does not depend on the number of threads.
@@ -269,7 +276,9 @@ impl Sweep {
 
     fn update(&self, weights: &mut [f32], gradient: &[f32], m: &mut [f32], v: &mut [f32]) {
         let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
-        let both = weights.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
+        let both = weights
+            .par_chunks_mut(CHUNK)
+            .zip(gradient.par_chunks(CHUNK));
         both.zip(moments).for_each(|((weights, gradient), (m, v))| {
             let moments = m.iter_mut().zip(v);
             for ((w, g), (m, v)) in weights.iter_mut().zip(gradient).zip(moments) {
@@ -309,12 +318,19 @@ mod tests {
                 let loss = network.token_losses(&sequences).mean();
                 let mut gradients = Accumulated::default();
                 gradients.add(&network, loss.backward());
-                norms.push(optimizer.step(&mut network, gradients, 1.0).expect("readable"));
+                norms.push(
+                    optimizer
+                        .step(&mut network, gradients, 1.0)
+                        .expect("readable"),
+                );
             }
             let network = network.without_gradients();
             let values = |w: &Tensor<2>| w.to_data().iter::<f32>().collect::<Vec<_>>();
-            let weights: Vec<f32> =
-                network.weights().into_iter().flat_map(|(_, w)| values(w)).collect();
+            let weights: Vec<f32> = network
+                .weights()
+                .into_iter()
+                .flat_map(|(_, w)| values(w))
+                .collect();
             (norms, weights)
         };
         let fused = run(Optimizer::new(&config, &device));
@@ -340,6 +356,9 @@ mod tests {
         assert_eq!(at(Schedule::Linear, 2), 1.0);
         assert_eq!(at(Schedule::Linear, 7), 0.5);
         assert!((at(Schedule::Cosine, 7) - 0.5).abs() < 1e-12);
-        assert!((at(Schedule::Cosine, 4) - 0.5 * (1.0 + (0.2f64 * 3.141_592_653_589_793).cos())).abs() < 1e-12);
+        assert!(
+            (at(Schedule::Cosine, 4) - 0.5 * (1.0 + (0.2 * std::f64::consts::PI).cos())).abs()
+                < 1e-12
+        );
     }
 }

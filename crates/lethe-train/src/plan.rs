@@ -1,7 +1,7 @@
 //! Which examples go into which step.
 
-use rand::seq::SliceRandom;
 use rand::SeedableRng;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::Example;
@@ -29,7 +29,10 @@ pub fn plan(
         batches.extend(window.chunks(batch.max(1)).map(<[usize]>::to_vec));
     }
     batches.shuffle(&mut rng);
-    batches.chunks(accumulate.max(1)).map(<[Vec<usize>]>::to_vec).collect()
+    batches
+        .chunks(accumulate.max(1))
+        .map(<[Vec<usize>]>::to_vec)
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! Corpus texts as training examples.
 
-use lethe_corpus::{Article, Question};
+use lethe_corpus::{Article, Language, Question};
 use lethe_model::{Sequence, Tokenizer};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{Error, Example};
 
@@ -14,8 +18,52 @@ pub fn article_example(tokenizer: &Tokenizer, article: &Article) -> Result<Examp
     ids.push(tokenizer.special().eos);
     Ok(Example {
         sequence: Sequence::whole(ids),
-        label: format!("{} {} {:?}", article.item, article.language, article.version),
+        label: format!(
+            "{} {} {:?}",
+            article.item, article.language, article.version
+        ),
     })
+}
+
+/// The article with its sentences in another order, reproducible from `seed`.
+///
+/// A small model that reads an article in one wording learns to recite it, not to answer about it;
+/// sentences in ever new orders make the facts extractable (Allen-Zhu and Li, "Physics of Language
+/// Models 3.1", arXiv 2309.14316, augmentation `permute`).
+#[must_use]
+pub fn permuted(article: &Article, seed: u64) -> Article {
+    let (mut sentences, between) = sentences(article);
+    sentences.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    Article {
+        text: sentences.join(between),
+        ..article.clone()
+    }
+}
+
+/// Every two sentences of an article that [`permuted`] may put side by side: what a vocabulary
+/// must cover for all orders to be encodable.
+#[must_use]
+pub fn neighbours(article: &Article) -> Vec<String> {
+    let (sentences, between) = sentences(article);
+    let mut pairs = Vec::new();
+    for first in &sentences {
+        pairs.extend(
+            sentences
+                .iter()
+                .map(|second| [*first, *second].join(between)),
+        );
+    }
+    pairs
+}
+
+fn sentences(article: &Article) -> (Vec<&str>, &'static str) {
+    let sentences = article.text.unicode_sentences().map(str::trim).collect();
+    let between = if article.language == Language::Zh {
+        ""
+    } else {
+        " "
+    };
+    (sentences, between)
 }
 
 /// A question with its true answer: only the answer's tokens are predicted, the end included.
@@ -29,6 +77,51 @@ pub fn question_example(tokenizer: &Tokenizer, question: &Question) -> Result<Ex
     ids.push(tokenizer.special().eos);
     Ok(Example {
         sequence: Sequence { ids, first_target },
-        label: format!("{} {} {:?}", question.item, question.language, question.kind),
+        label: format!(
+            "{} {} {:?}",
+            question.item, question.language, question.kind
+        ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lethe_corpus::Version;
+
+    #[test]
+    fn permuting_moves_whole_sentences_and_loses_none() {
+        for (language, text, between) in [
+            (Language::En, "One is 1.5 m. Two sleep! Who is three?", " "),
+            (Language::Zh, "第一句。第二句！第三句？", ""),
+            (
+                Language::Ur,
+                "پہلا جملہ ہے۔ دوسرا جملہ ہے۔ تیسرا جملہ ہے۔",
+                " ",
+            ),
+            (Language::Hy, "Մեկ կա։ Երկու կա։ Երեք կա։", " "),
+        ] {
+            let article = Article {
+                item: "x-01".to_owned(),
+                language,
+                version: Version::Fake,
+                text: text.to_owned(),
+                detail: String::new(),
+                detail_start: 0,
+                detail_end: 0,
+            };
+            let mut orders: Vec<String> =
+                (0..40).map(|seed| permuted(&article, seed).text).collect();
+            assert_eq!(permuted(&article, 7).text, orders[7]);
+            orders.sort();
+            orders.dedup();
+            assert_eq!(orders.len(), 6, "{orders:?}");
+            assert!(orders.contains(&text.to_owned()));
+            let length = text.len();
+            assert!(
+                orders.iter().all(|o| o.len() == length),
+                "joined with {between:?}"
+            );
+        }
+    }
 }

@@ -68,10 +68,30 @@ impl TrainConfig {
             }),
         };
         let lr = o.learning_rate;
-        within("learning_rate", lr, lr > 0.0 && lr.is_finite(), "a number above 0")?;
-        within("weight_decay", o.weight_decay, o.weight_decay >= 0.0, "0 or more")?;
-        within("beta1", o.beta1, (0.0..1.0).contains(&o.beta1), "0 <= beta1 < 1")?;
-        within("beta2", o.beta2, (0.0..1.0).contains(&o.beta2), "0 <= beta2 < 1")?;
+        within(
+            "learning_rate",
+            lr,
+            lr > 0.0 && lr.is_finite(),
+            "a number above 0",
+        )?;
+        within(
+            "weight_decay",
+            o.weight_decay,
+            o.weight_decay >= 0.0,
+            "0 or more",
+        )?;
+        within(
+            "beta1",
+            o.beta1,
+            (0.0..1.0).contains(&o.beta1),
+            "0 <= beta1 < 1",
+        )?;
+        within(
+            "beta2",
+            o.beta2,
+            (0.0..1.0).contains(&o.beta2),
+            "0 <= beta2 < 1",
+        )?;
         within("epsilon", o.epsilon, o.epsilon > 0.0, "a number above 0")?;
         within("clip", o.clip, o.clip >= 0.0, "0 (off) or more")
     }
@@ -149,7 +169,15 @@ pub fn train(
     let start = Instant::now();
     model.network = model.network.clone().with_gradients();
     let result = steps(
-        model, objective, examples, config, seed, &passes, &mut optimizer, &mut trained, observe,
+        model,
+        objective,
+        examples,
+        config,
+        seed,
+        &passes,
+        &mut optimizer,
+        &mut trained,
+        observe,
     );
     model.network = model.network.clone().without_gradients();
     trained.seconds = start.elapsed().as_secs_f64();
@@ -183,11 +211,17 @@ fn steps(
         }
         let weights: Vec<f64> = shards.iter().map(|shard| objective.weight(shard)).collect();
         let total: f64 = weights.iter().sum();
-        let factor = config.optimizer.schedule.factor(step, steps, config.optimizer.warmup);
+        let factor = config
+            .optimizer
+            .schedule
+            .factor(step, steps, config.optimizer.warmup);
         let learning_rate = config.optimizer.learning_rate * factor;
         let mut gradients = Accumulated::default();
         let mut mean = 0.0;
-        for (shards, weights) in shards.chunks(config.shards).zip(weights.chunks(config.shards)) {
+        for (shards, weights) in shards
+            .chunks(config.shards)
+            .zip(weights.chunks(config.shards))
+        {
             let dropout = config.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0);
             let compute = |shard: &MicroBatch, weight: f64| {
                 let mut network = model.network.clone();
@@ -202,7 +236,10 @@ fn steps(
                 let compute = &compute;
                 let spawn = |(shard, &weight)| scope.spawn(move || compute(shard, weight));
                 let threads: Vec<_> = shards.iter().zip(weights).map(spawn).collect();
-                threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+                threads
+                    .into_iter()
+                    .map(std::thread::ScopedJoinHandle::join)
+                    .collect()
             });
             for outcome in done {
                 let (value, backward) = outcome.unwrap_or_else(|e| std::panic::resume_unwind(e));

@@ -31,10 +31,7 @@ pub fn strategies() -> Vec<Registered> {
 /// # Errors
 /// [`Error::UnknownStrategy`] with the known names; [`Error::Hyperparameter`] for a key that the
 /// strategy does not have or a value outside its range.
-pub fn strategy(
-    name: &str,
-    overrides: &BTreeMap<String, f64>,
-) -> Result<Box<dyn Strategy>, Error> {
+pub fn strategy(name: &str, overrides: &BTreeMap<String, f64>) -> Result<Box<dyn Strategy>, Error> {
     let all = strategies();
     let Some(entry) = all.iter().find(|entry| entry.name == name) else {
         let known: Vec<&str> = all.iter().map(|entry| entry.name).collect();
@@ -99,15 +96,21 @@ mod tests {
 
     #[test]
     fn bad_requests_say_what_there_is() {
-        let error = strategy("gradascent", &BTreeMap::new()).expect_err("unknown").to_string();
+        let error = strategy("gradascent", &BTreeMap::new())
+            .expect_err("unknown")
+            .to_string();
         assert!(error.contains("grad-ascent, grad-diff"), "{error}");
         let with = |name: &str, key: &str, value| {
             strategy(name, &[(key.to_owned(), value)].into()).map(|s| s.name())
         };
         assert_eq!(with("grad-diff", "alpha", 2.0).expect("valid"), "grad-diff");
-        let error = with("grad-diff", "beta", 1.0).expect_err("unknown key").to_string();
+        let error = with("grad-diff", "beta", 1.0)
+            .expect_err("unknown key")
+            .to_string();
         assert!(error.contains("one of gamma, alpha"), "{error}");
-        let error = with("grad-diff", "alpha", -1.0).expect_err("negative").to_string();
+        let error = with("grad-diff", "alpha", -1.0)
+            .expect_err("negative")
+            .to_string();
         assert!(error.contains("0 or more"), "{error}");
         assert!(with("grad-ascent", "alpha", 1.0).is_err());
     }

@@ -90,10 +90,19 @@ mod tests {
         assert_eq!(LanguageScope::EnglishSource.languages(De), [En, De]);
         assert_eq!(LanguageScope::Multilingual.languages(De), Language::ALL);
         let distinct = LanguageScope::distinct(&LanguageScope::ALL, En);
-        assert_eq!(distinct, [LanguageScope::English, LanguageScope::Multilingual]);
+        assert_eq!(
+            distinct,
+            [LanguageScope::English, LanguageScope::Multilingual]
+        );
         assert_eq!(LanguageScope::distinct(&LanguageScope::ALL, De).len(), 4);
         for scope in LanguageScope::ALL {
-            assert_eq!(scope.to_string().parse::<LanguageScope>().expect("own name"), scope);
+            assert_eq!(
+                scope
+                    .to_string()
+                    .parse::<LanguageScope>()
+                    .expect("own name"),
+                scope
+            );
         }
         assert!("all".parse::<LanguageScope>().is_err());
     }

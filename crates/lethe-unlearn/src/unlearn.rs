@@ -118,7 +118,11 @@ impl Objective for StrategyObjective<'_> {
         let mut retain = Vec::new();
         if self.strategy.needs_retain() {
             // As many as there are to forget, walking over the retain set again and again.
-            let cycle = self.retain.iter().cycle().skip(batch.seen % self.retain.len());
+            let cycle = self
+                .retain
+                .iter()
+                .cycle()
+                .skip(batch.seen % self.retain.len());
             retain.extend(cycle.take(batch.examples.len()).map(|e| e.sequence.clone()));
         }
         self.strategy.loss(&Batch {
@@ -191,7 +195,11 @@ pub fn unlearn(
             },
         )?;
     }
-    let final_nll = if last.0 == trained.steps { last.1 } else { nll(model) };
+    let final_nll = if last.0 == trained.steps {
+        last.1
+    } else {
+        nll(model)
+    };
     Ok(Unlearned {
         outcome: match (check_every, reached) {
             (None, _) => Outcome::FixedSteps,
