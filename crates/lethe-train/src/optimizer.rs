@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::optim::{AdamW, AdamWConfig, AdamWState, Optimizer as _};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use lethe_model::Network;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -79,15 +79,21 @@ impl Default for OptimizerConfig {
 
 /// Gradients by parameter name, without their graph.
 #[derive(Debug, Default)]
-pub(crate) struct Accumulated(BTreeMap<String, Tensor<2>>);
+pub(crate) struct Gradients(BTreeMap<String, Tensor<2>>);
 
-impl Accumulated {
-    /// Adds the gradients of a backward pass of which `network`'s trainable matrices are leaves.
-    pub fn add(&mut self, network: &Network, mut gradients: Gradients) {
-        for (name, parameter) in network.trainable() {
-            let Some(gradient) = parameter.grad_remove(&mut gradients) else {
-                continue;
-            };
+impl Gradients {
+    /// What a backward pass gave to the trainable matrices of `network`, which are its leaves.
+    pub fn of(network: &Network, mut all: burn::tensor::Gradients) -> Self {
+        let own = network.trainable().into_iter();
+        Gradients(
+            own.filter_map(|(name, p)| Some((name, p.grad_remove(&mut all)?)))
+                .collect(),
+        )
+    }
+
+    /// Adds another micro-batch's.
+    pub fn add(&mut self, other: Gradients) {
+        for (name, gradient) in other.0 {
             let sum = match self.0.remove(&name) {
                 Some(sum) => sum + gradient,
                 None => gradient,
@@ -145,7 +151,7 @@ impl Optimizer {
     pub(crate) fn step(
         &mut self,
         network: &mut Network,
-        gradients: Accumulated,
+        gradients: Gradients,
         factor: f64,
     ) -> Result<f64, Error> {
         let config = &self.config;
@@ -172,11 +178,11 @@ impl Optimizer {
                     };
                     let zeros = || (vec![0.0; gradient.len()], vec![0.0; gradient.len()]);
                     let (m, v) = moments.entry(name).or_insert_with(zeros);
-                    let (shape, device) = (parameter.dims(), parameter.device().inner());
-                    let mut weights = host(parameter.extract().inner())?;
+                    let (shape, device) = (parameter.dims(), parameter.device());
+                    let mut weights = host(parameter.extract())?;
                     sweep.update(&mut weights, &gradient, m, v);
                     let weights = Tensor::from_data(TensorData::new(weights, shape), &device);
-                    *parameter = weights.autodiff().require_grad();
+                    *parameter = weights;
                 }
                 Ok(norm)
             }
@@ -192,10 +198,9 @@ impl Optimizer {
                     let gradient = gradient * scale(norm);
                     let before = state.remove(&name);
                     parameter.inplace(|tensor| {
-                        let (tensor, after) =
-                            rule.step(learning_rate, tensor.inner(), gradient, before);
+                        let (tensor, after) = rule.step(learning_rate, tensor, gradient, before);
                         state.extend(after.map(|after| (name, after)));
-                        tensor.autodiff().require_grad()
+                        tensor
                     });
                 }
                 Ok(norm)
@@ -312,19 +317,19 @@ mod tests {
             ..OptimizerConfig::default()
         };
         let run = |mut optimizer: Optimizer| {
-            let mut network = base.network.clone().with_gradients();
+            let mut network = base.network.clone();
             let mut norms = Vec::new();
             for _ in 0..3 {
-                let loss = network.token_losses(&sequences).mean();
-                let mut gradients = Accumulated::default();
-                gradients.add(&network, loss.backward());
+                let leaves = network.clone().with_gradients();
+                let loss = leaves.token_losses(&sequences).mean();
+                let gradients = Gradients::of(&leaves, loss.backward());
+                drop(leaves);
                 norms.push(
                     optimizer
                         .step(&mut network, gradients, 1.0)
                         .expect("readable"),
                 );
             }
-            let network = network.without_gradients();
             let values = |w: &Tensor<2>| w.to_data().iter::<f32>().collect::<Vec<_>>();
             let weights: Vec<f32> = network
                 .weights()

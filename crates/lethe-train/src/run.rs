@@ -5,7 +5,7 @@ use std::time::Instant;
 use lethe_model::{LanguageModel, LoraConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::optimizer::Accumulated;
+use crate::optimizer::Gradients;
 use crate::{Error, Example, MicroBatch, Objective, Optimizer, OptimizerConfig, plan};
 
 /// How a model is trained.
@@ -167,7 +167,6 @@ pub fn train(
     let mut optimizer = Optimizer::new(&config.optimizer, &model.network.device());
     let mut trained = Trained::default();
     let start = Instant::now();
-    model.network = model.network.clone().with_gradients();
     let result = steps(
         model,
         objective,
@@ -179,7 +178,6 @@ pub fn train(
         &mut trained,
         observe,
     );
-    model.network = model.network.clone().without_gradients();
     trained.seconds = start.elapsed().as_secs_f64();
     result.map(|()| trained)
 }
@@ -216,7 +214,7 @@ fn steps(
             .schedule
             .factor(step, steps, config.optimizer.warmup);
         let learning_rate = config.optimizer.learning_rate * factor;
-        let mut gradients = Accumulated::default();
+        let mut gradients = Gradients::default();
         let mut mean = 0.0;
         for (shards, weights) in shards
             .chunks(config.shards)
@@ -224,13 +222,15 @@ fn steps(
         {
             let dropout = config.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0);
             let compute = |shard: &MicroBatch, weight: f64| {
-                let mut network = model.network.clone();
+                // Leaves of its own: graphs that share a leaf are walked one after the other.
+                let mut network = model.network.clone().with_gradients();
                 if dropout {
                     network.set_dropout_seed(Some(seed ^ ((shard.seen as u64) << 20)));
                 }
                 let loss = objective.loss(&network, shard) * (weight / total);
                 let value = f64::from(loss.clone().into_scalar::<f32>());
-                (value, value.is_finite().then(|| loss.backward()))
+                let backward = || Gradients::of(&network, loss.backward());
+                (value, value.is_finite().then(backward))
             };
             let done: Vec<_> = std::thread::scope(|scope| {
                 let compute = &compute;
@@ -242,16 +242,16 @@ fn steps(
                     .collect()
             });
             for outcome in done {
-                let (value, backward) = outcome.unwrap_or_else(|e| std::panic::resume_unwind(e));
+                let (value, computed) = outcome.unwrap_or_else(|e| std::panic::resume_unwind(e));
                 mean += value;
-                let Some(backward) = backward else {
+                let Some(computed) = computed else {
                     return Err(Error::Diverged {
                         loss: value,
                         step: step + 1,
                         learning_rate,
                     });
                 };
-                gradients.add(&model.network, backward);
+                gradients.add(computed);
             }
         }
         trained.tokens += shards.iter().map(MicroBatch::targets).sum::<usize>();
