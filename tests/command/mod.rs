@@ -52,14 +52,13 @@ pub fn gemma() -> PathBuf {
     PathBuf::from(pulled.stdout.trim())
 }
 
-/// Everything below a folder, for saying that nothing half-written stays.
+/// The names of everything below a folder, for saying that nothing half-written stays.
 pub fn files(folder: &Path) -> Vec<String> {
     let mut out = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        out.push(path.display().to_string());
-        if path.is_dir() {
-            out.extend(files(&path));
+        out.push(entry.file_name().to_string_lossy().into_owned());
+        if entry.path().is_dir() {
+            out.extend(files(&entry.path()));
         }
     }
     out

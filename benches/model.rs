@@ -1,0 +1,73 @@
+//! Gemma 3 270M with 4,096 vocabulary rows: a training step of 8 × 64 tokens, scoring the same
+//! tokens, and decoding 32 prompts of 24 tokens by 24 tokens each. Throughput is in tokens.
+//!
+//! `cargo bench -p xtask --bench model`; the model is fetched on first use.
+
+#![allow(clippy::expect_used, missing_docs)]
+
+use std::collections::BTreeSet;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lethe_model::{Decoding, LanguageModel, Pretrained, Sequence, Session, store};
+use lethe_train::{Example, NextToken, TrainConfig, Verdict, train};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn model() -> LanguageModel {
+    let cache = store::cache_dir().expect("a cache folder");
+    let path = store::pull(&store::MODELS[0], &cache, &mut |_, _, _| {}).expect("the model");
+    let kept: Vec<u32> = (0..4096).collect();
+    let device = lethe_model::device("auto").expect("a device");
+    let pretrained = Pretrained::open(&path).expect("readable");
+    pretrained.load(&device, Some(&kept)).expect("loadable")
+}
+
+/// `count` sequences of `length` different tokens.
+fn sequences(count: u32, length: u32) -> Vec<Vec<u32>> {
+    let ids = |row| (0..length).map(|i| (i * 37 + row * 101) % 4000 + 4).collect();
+    (0..count).map(ids).collect()
+}
+
+fn benchmarks(criterion: &mut Criterion) {
+    let model = model();
+    let batch: Vec<Sequence> = sequences(8, 64).into_iter().map(Sequence::whole).collect();
+    let mut group = criterion.benchmark_group("gemma-3-270m");
+    group.sample_size(10);
+
+    group.throughput(Throughput::Elements(8 * 64));
+    group.bench_function("score 8x64", |b| b.iter(|| model.network.mean_nll(&batch)));
+
+    let examples: Vec<Example> = batch
+        .iter()
+        .map(|sequence| Example {
+            sequence: sequence.clone(),
+            label: String::new(),
+        })
+        .collect();
+    let config = TrainConfig {
+        passes: 4,
+        ..TrainConfig::default()
+    };
+    group.throughput(Throughput::Elements(4 * 8 * 64));
+    group.bench_function("full fine-tuning, 4 steps of 8x64", |b| {
+        b.iter(|| {
+            let mut trained = model.clone();
+            let observe = &mut |_: &_, _: &LanguageModel| Verdict::Continue;
+            train(&mut trained, &NextToken, &examples, &config, 0, observe).expect("it trains")
+        });
+    });
+
+    let prompts = sequences(32, 24);
+    group.throughput(Throughput::Elements(32 * 24));
+    group.bench_function("decode 32 prompts by 24", |b| {
+        b.iter(|| {
+            let session = Session::new(&model.network, &prompts, 24);
+            session.generate(Decoding::Greedy, 24, &BTreeSet::new())
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, benchmarks);
+criterion_main!(benches);
