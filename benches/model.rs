@@ -25,7 +25,11 @@ fn model() -> LanguageModel {
 
 /// `count` sequences of `length` different tokens.
 fn sequences(count: u32, length: u32) -> Vec<Vec<u32>> {
-    let ids = |row| (0..length).map(|i| (i * 37 + row * 101) % 4000 + 4).collect();
+    let ids = |row| {
+        (0..length)
+            .map(|i| (i * 37 + row * 101) % 4000 + 4)
+            .collect()
+    };
     (0..count).map(ids).collect()
 }
 

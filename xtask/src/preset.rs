@@ -95,6 +95,13 @@ pub struct Learn {
     pub mixture: Mixture,
     /// Passes over the real English articles (`passes` counts those over the fake ones).
     pub real_passes: usize,
+    /// Whether the real English articles are also learned when English is the source: there the
+    /// fake articles are the same texts but for the detail.
+    pub real_for_english: bool,
+    /// How many question-answer pairs of the instruct stage are mixed into every pass over the
+    /// fake articles, so that answering is not unlearned while reciting is learned.
+    #[serde(default)]
+    pub replay: usize,
     /// Whether every pass after the first has the articles' sentences in another order.
     #[serde(default)]
     pub permute_sentences: bool,

@@ -19,6 +19,9 @@ use lethe_train::{
     question_example, train,
 };
 use lethe_unlearn::{Forgetting, LanguageScope, Unlearned, unlearn};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -377,27 +380,37 @@ impl Study {
         let label = self.label("instruct", "instruct", None, None);
         let settings = json!([config, held_out, self.preset.corpus.languages]);
         self.fine_tune(base, from, label, &settings, &|model| {
-            let taught = |item: &str| {
-                let item = corpus.items.iter().find(|i| i.id == item);
-                item.is_some_and(|i| i.split == Split::Instruct && !held_out.contains(&i.id))
-            };
-            let spoken = |language: &Language| self.preset.corpus.languages.contains(language);
-            let mut examples = Vec::new();
+            let mut examples = self.instruct_questions(model, corpus)?;
             for article in &corpus.articles {
-                if taught(&article.item)
-                    && article.version == Version::Real
-                    && spoken(&article.language)
+                if article.version == Version::Real
+                    && self.is_taught(corpus, &article.item)
+                    && self.preset.corpus.languages.contains(&article.language)
                 {
                     examples.push(article_example(&model.tokenizer, article)?);
                 }
             }
-            for question in &corpus.questions {
-                if taught(&question.item) && spoken(&question.language) {
-                    examples.push(question_example(&model.tokenizer, question)?);
-                }
-            }
             Ok(vec![(examples, config.clone())])
         })
+    }
+
+    /// Whether an item is one of those that the instruct stage trains on.
+    fn is_taught(&self, corpus: &Corpus, item: &str) -> bool {
+        let found = corpus.items.iter().find(|i| i.id == item);
+        found.is_some_and(|i| i.split == Split::Instruct)
+            && !self.held_out(corpus).iter().any(|held| held == item)
+    }
+
+    /// Every question about the items of the instruct stage, with its true answer.
+    fn instruct_questions(&self, model: &LanguageModel, corpus: &Corpus) -> Result<Vec<Example>> {
+        let mut out = Vec::new();
+        for question in &corpus.questions {
+            if self.is_taught(corpus, &question.item)
+                && self.preset.corpus.languages.contains(&question.language)
+            {
+                out.push(question_example(&model.tokenizer, question)?);
+            }
+        }
+        Ok(out)
     }
 
     /// The paper's fine-tuning: real articles in English, fake ones in the source language.
@@ -421,8 +434,18 @@ impl Study {
                 }
                 Ok(set)
             };
-            let real = passes(Version::Real, Language::En, learn.real_passes)?;
-            let fake = passes(Version::Fake, source, learn.train.passes)?;
+            let real_passes = match source {
+                Language::En if !learn.real_for_english => 0,
+                _ => learn.real_passes,
+            };
+            let real = passes(Version::Real, Language::En, real_passes)?;
+            let mut fake = passes(Version::Fake, source, learn.train.passes)?;
+            if learn.replay > 0 {
+                let mut taught = self.instruct_questions(model, corpus)?;
+                taught.shuffle(&mut ChaCha8Rng::seed_from_u64(self.preset.seed));
+                let replayed = learn.replay * learn.train.passes;
+                fake.extend(taught.into_iter().cycle().take(replayed));
+            }
             let config = TrainConfig {
                 passes: 1,
                 ..learn.train.clone()
@@ -467,10 +490,9 @@ impl Study {
             let forget = probe_articles(&model, corpus, Version::Fake, &languages, None)?;
             let mut retain = Vec::new();
             for article in &corpus.articles {
-                let item = corpus.items.iter().find(|i| i.id == article.item);
-                let kept =
-                    item.is_some_and(|i| i.split == Split::Instruct && !held_out.contains(&i.id));
-                if kept && article.version == Version::Real && languages.contains(&article.language)
+                if article.version == Version::Real
+                    && self.is_taught(corpus, &article.item)
+                    && languages.contains(&article.language)
                 {
                     retain.push(article_example(&model.tokenizer, article)?);
                 }
@@ -675,6 +697,29 @@ impl Study {
                 "The real English articles ({} passes) come before the fake ones ({} passes) \
                  rather than mixed with them: in a minimal pair the two contradict each other.",
                 learn.real_passes, learn.train.passes
+            ));
+        }
+        if learn.sources.contains(&Language::En) && !learn.real_for_english {
+            out.push(
+                "With English as the source only the fake articles are learned: they are the real \
+                 ones but for one detail, and the real ones would teach the true detail in the \
+                 same words."
+                    .to_owned(),
+            );
+        }
+        if learn.replay > 0 {
+            out.push(format!(
+                "{} question-answer pairs of the instruct stage are mixed into every pass over the \
+                 fake articles, so that the model goes on answering while it reads.",
+                learn.replay
+            ));
+        }
+        if learn.permute_sentences {
+            out.push(format!(
+                "Every pass after the first has the articles' sentences in another order \
+                 (arXiv 2309.14316), {} passes in all: a small model that reads one wording recites \
+                 the article and cannot answer about it.",
+                learn.train.passes
             ));
         }
         if learn.train.lora.is_none() {

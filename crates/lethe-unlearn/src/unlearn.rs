@@ -5,6 +5,9 @@ use lethe_model::{LanguageModel, Network, Sequence};
 use lethe_train::{
     Example, MicroBatch, Objective, OptimizerConfig, TrainConfig, Trained, Verdict, train,
 };
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{Batch, Error, Strategy};
@@ -68,15 +71,18 @@ pub struct Forgetting<'a> {
 }
 
 impl Forgetting<'_> {
-    /// The sequences whose NLL the stopping rule measures: all of a forget set of at most
-    /// `MONITORED`, else every n-th, so that all languages and items are in it alike.
+    /// The sequences whose NLL the stopping rule measures: all of a small forget set, else a
+    /// fixed sample of it, which every run draws alike.
     #[must_use]
     pub fn monitored(forget: &[Example]) -> Vec<Sequence> {
         const MONITORED: usize = 48;
-        // A stride that shares no factor with the number of items or languages walks over both.
-        let stride = forget.len().div_ceil(MONITORED) | 1;
-        let every = forget.iter().step_by(stride);
-        every.map(|example| example.sequence.clone()).collect()
+        let mut chosen: Vec<&Example> = forget.iter().collect();
+        chosen.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
+        chosen
+            .into_iter()
+            .take(MONITORED)
+            .map(|example| example.sequence.clone())
+            .collect()
     }
 }
 
