@@ -36,13 +36,13 @@ enum Task {
     Reproduce(Run),
     /// Build and validate the corpus as Parquet
     Corpus(Run),
-    /// … and fine-tune: instruct stage, then one tuned model per source language
+    /// Run as far as fine-tuning: instruct stage, then one tuned model per source language
     Learn(Run),
-    /// … and unlearn in every language scope
+    /// Run as far as unlearning, in every language scope
     Unlearn(Run),
-    /// … and ask every model every question
+    /// Run as far as asking every model every question
     Eval(Run),
-    /// The same as `reproduce`: whatever is missing is run, then the report is written
+    /// Write the report; whatever it needs and is missing is run first
     Report(Run),
     /// List the unlearning strategies with their hyper-parameters
     Strategies,

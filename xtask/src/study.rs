@@ -645,17 +645,31 @@ impl Study {
             languages: text(&choice.languages),
             sources: text(&self.preset.learn.sources),
             scopes: self.preset.unlearn.scopes.clone(),
-            versions: BTreeMap::from([
-                ("lethe".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-                ("burn".to_owned(), "0.22.1".to_owned()),
-                ("target".to_owned(), std::env::consts::ARCH.to_owned()),
-            ]),
+            versions: self.versions(),
             stages: self.stages.borrow().clone(),
             training: self.training.borrow().clone(),
             unlearning: self.unlearning.borrow().clone(),
             deviations: self.deviations(),
             margins: self.preset.margins.clone(),
         })
+    }
+
+    fn versions(&self) -> BTreeMap<String, String> {
+        let known = self
+            .preset
+            .model
+            .name
+            .as_deref()
+            .and_then(|name| store::known(name).ok());
+        let terms = known.map(|model| ("terms of the model", model.terms));
+        let fixed = [
+            ("lethe", env!("CARGO_PKG_VERSION")),
+            ("burn", "0.22.1"),
+            ("processor", std::env::consts::ARCH),
+        ];
+        let all = fixed.into_iter().chain(terms);
+        all.map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 
     /// Where this run differs from arXiv 2406.13748, said in the report.
