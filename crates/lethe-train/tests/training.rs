@@ -1,0 +1,206 @@
+//! What the training loop promises, on a small random model.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use lethe_model::{LanguageModel, LoraConfig, Sequence, device};
+use lethe_train::{
+    Error, Example, NextToken, OptimizerConfig, TrainConfig, Trained, Verdict, train,
+};
+
+const TEXTS: [&str; 8] = [
+    "The town of Velmora opened its first tram line on Monday.",
+    "Die Stadt hat eine Straßenbahn.",
+    "Le concert a été annulé à cause d'une tempête.",
+    "公司宣布建设新工厂，生产自行车。",
+    "One.",
+    "Garin ya bude layin jirgin kasa na farko a ranar Litinin.",
+    "Kutha Velmora mbukak jalur trem pisanan ing dina Senin.",
+    "The mayor said that the green trams will run every ten minutes, even at night.",
+];
+
+fn model() -> LanguageModel {
+    LanguageModel::random(&TEXTS, 700, 2, 3, &device("auto").unwrap()).unwrap()
+}
+
+fn examples(model: &LanguageModel) -> Vec<Example> {
+    let ids = |t: &&str| model.tokenizer.encode_sequence(t).unwrap();
+    let example = |(i, t)| Example {
+        // Every other one with a prompt that is not predicted.
+        sequence: Sequence {
+            ids: ids(t),
+            first_target: 1 + (i % 2),
+        },
+        label: (*t).to_owned(),
+    };
+    TEXTS.iter().enumerate().map(example).collect()
+}
+
+fn config() -> TrainConfig {
+    TrainConfig {
+        passes: 3,
+        batch: 4,
+        optimizer: OptimizerConfig {
+            learning_rate: 1e-3,
+            ..OptimizerConfig::default()
+        },
+        ..TrainConfig::default()
+    }
+}
+
+fn lora() -> LoraConfig {
+    LoraConfig {
+        rank: 4,
+        alpha: 8.0,
+        dropout: 0.2,
+        targets: "_proj".to_owned(),
+    }
+}
+
+fn run(config: &TrainConfig, seed: u64) -> (LanguageModel, Trained) {
+    let mut model = model();
+    let all = examples(&model);
+    let go = &mut |_: &_, _: &LanguageModel| Verdict::Continue;
+    let trained = train(&mut model, &NextToken, &all, config, seed, go).unwrap();
+    (model, trained)
+}
+
+fn numbers(model: &LanguageModel) -> (Vec<f32>, Vec<f32>) {
+    let all = |named: Vec<(String, &burn::tensor::Tensor<2>)>| {
+        named
+            .into_iter()
+            .flat_map(|(_, w)| w.to_data().iter::<f32>().collect::<Vec<_>>())
+            .collect()
+    };
+    (all(model.network.weights()), all(model.network.adapters()))
+}
+
+#[test]
+fn one_seed_gives_bit_identical_weights() {
+    for config in [
+        config(),
+        TrainConfig {
+            lora: Some(lora()),
+            ..config()
+        },
+    ] {
+        let (first, a) = run(&config, 5);
+        let (second, b) = run(&config, 5);
+        assert_eq!(numbers(&first), numbers(&second));
+        assert_eq!(a.losses, b.losses);
+        assert_ne!(numbers(&first), numbers(&run(&config, 6).0));
+    }
+}
+
+#[test]
+fn training_lowers_the_loss() {
+    let (_, trained) = run(
+        &TrainConfig {
+            passes: 20,
+            ..config()
+        },
+        1,
+    );
+    assert_eq!(trained.steps, 40);
+    let (first, last) = (trained.losses[0], trained.losses[39]);
+    assert!(last < first - 1.0, "{first} {last}");
+}
+
+#[test]
+fn accumulated_and_sharded_batches_equal_the_large_one() {
+    let step = |batch, accumulate, shards| {
+        let config = TrainConfig {
+            passes: 1,
+            batch,
+            accumulate,
+            shards,
+            ..config()
+        };
+        let (_, trained) = run(&config, 2);
+        (trained.losses[0], trained.gradient_norms[0], trained.tokens)
+    };
+    let whole = step(8, 1, 1);
+    for other in [step(8, 1, 2), step(8, 1, 3), step(4, 2, 1), step(2, 4, 2)] {
+        assert!(
+            (other.0 - whole.0).abs() < 1e-4 * whole.0,
+            "{other:?} {whole:?}"
+        );
+        assert!(
+            (other.1 - whole.1).abs() < 1e-3 * whole.1,
+            "{other:?} {whole:?}"
+        );
+        assert_eq!(other.2, whole.2);
+    }
+}
+
+#[test]
+fn adapters_move_and_the_base_stays() {
+    let before = numbers(&model()).0;
+    let (after, _) = run(
+        &TrainConfig {
+            lora: Some(lora()),
+            ..config()
+        },
+        5,
+    );
+    let (weights, adapters) = numbers(&after);
+    assert_eq!(before, weights);
+    // B begins at zero: it is not zero any more.
+    assert!(!adapters.is_empty() && adapters.iter().filter(|x| **x == 0.0).count() == 0);
+}
+
+#[test]
+fn the_observer_can_stop() {
+    let mut model = model();
+    let all = examples(&model);
+    let stop = &mut |p: &lethe_train::Progress, _: &LanguageModel| match p.step {
+        2 => Verdict::Stop,
+        _ => Verdict::Continue,
+    };
+    let trained = train(&mut model, &NextToken, &all, &config(), 1, stop).unwrap();
+    assert_eq!(trained.steps, 2);
+}
+
+#[test]
+fn bad_settings_and_empty_sets_are_refused() {
+    let refuse = |config: TrainConfig| {
+        let mut model = model();
+        let all = examples(&model);
+        let go = &mut |_: &_, _: &LanguageModel| Verdict::Continue;
+        train(&mut model, &NextToken, &all, &config, 1, go)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(
+        refuse(TrainConfig {
+            batch: 0,
+            ..config()
+        })
+        .contains("batch is 0")
+    );
+    assert!(
+        refuse(TrainConfig {
+            shards: 0,
+            ..config()
+        })
+        .contains("shards is 0")
+    );
+    let with = |optimizer| TrainConfig {
+        optimizer,
+        ..config()
+    };
+    let nan = OptimizerConfig {
+        learning_rate: f64::NAN,
+        ..OptimizerConfig::default()
+    };
+    assert!(refuse(with(nan)).contains("learning_rate is NaN"));
+    let huge = OptimizerConfig {
+        learning_rate: 1e30,
+        ..OptimizerConfig::default()
+    };
+    let error = refuse(with(huge));
+    assert!(error.contains("lower the learning rate"), "{error}");
+    let mut model = model();
+    let go = &mut |_: &_, _: &LanguageModel| Verdict::Continue;
+    let empty = train(&mut model, &NextToken, &[], &config(), 1, go);
+    assert!(matches!(empty, Err(Error::Empty)));
+}
