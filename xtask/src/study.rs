@@ -498,11 +498,12 @@ impl Study {
                 }
             }
             let monitored = Forgetting::monitored(&forget);
-            let untuned_nll = self.open(base, untuned)?.network.mean_nll(&monitored).0;
+            let (untuned_mean, untuned_nll) =
+                self.open(base, untuned)?.network.mean_nll(&monitored);
             let sets = Forgetting {
                 forget: &forget,
                 retain: &retain,
-                untuned_nll,
+                untuned_nll: &untuned_nll,
             };
             let bar = self.console.bar(&name, "steps");
             let cap = match choice.run.stop {
@@ -517,7 +518,7 @@ impl Study {
                 &choice.run,
                 seed,
                 &mut |step, nll| {
-                    let nll = nll.map(|nll| format!("forget NLL {nll:.2} of {untuned_nll:.2}"));
+                    let nll = nll.map(|nll| format!("forget NLL {nll:.2} of {untuned_mean:.2}"));
                     bar.at(step, cap, &nll.unwrap_or_default());
                     Verdict::Continue
                 },
