@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::{Context, Result, bail, eyre};
-use lethe_corpus::Language;
+use lethe_corpus::{Language, Wording};
 use lethe_eval::AskConfig;
 use lethe_report::Margins;
 use lethe_train::TrainConfig;
@@ -102,7 +102,10 @@ pub struct Learn {
     /// fake articles, so that answering is not unlearned while reciting is learned.
     #[serde(default)]
     pub replay: usize,
-    /// Whether every pass after the first has the articles' sentences in another order.
+    /// In which words the articles are read, one wording a pass, in turn; the paper's protocol
+    /// has the originals alone.
+    pub wordings: Vec<Wording>,
+    /// Whether the sentences come in another order whenever a wording is read again.
     #[serde(default)]
     pub permute_sentences: bool,
     /// The loop; its `passes` are over the fake articles.
@@ -202,6 +205,9 @@ impl Preset {
         }
         if self.corpus.languages.is_empty() || self.learn.sources.is_empty() {
             bail!("corpus.languages and learn.sources need at least one language each");
+        }
+        if self.learn.wordings.is_empty() {
+            bail!("learn.wordings is empty, expected at least \"original\"");
         }
         if let Some(instruct) = &self.instruct {
             instruct.check().wrap_err("instruct")?;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::{Context, Result, bail, eyre};
-use lethe_corpus::{Article, Corpus, Language, QuestionKind, Split, Version};
+use lethe_corpus::{Article, Corpus, Language, QuestionKind, Split, Version, Wording};
 use lethe_eval::{ModelLabel, ask, perplexity, write_answers, write_perplexity};
 use lethe_model::burn::tensor::Device;
 use lethe_model::{LanguageModel, Pretrained, store};
@@ -382,7 +382,7 @@ impl Study {
         self.fine_tune(base, from, label, &settings, &|model| {
             let mut examples = self.instruct_questions(model, corpus)?;
             for article in &corpus.articles {
-                if article.version == Version::Real
+                if (article.version, article.wording) == (Version::Real, Wording::Original)
                     && self.is_taught(corpus, &article.item)
                     && self.preset.corpus.languages.contains(&article.language)
                 {
@@ -400,11 +400,21 @@ impl Study {
             && !self.held_out(corpus).iter().any(|held| held == item)
     }
 
-    /// Every question about the items of the instruct stage, with its true answer.
+    /// What the instruct stage teaches: every question about its items that asks without
+    /// presupposing, with its true answer; but for the detail question's last wording, which no
+    /// training may use.
     fn instruct_questions(&self, model: &LanguageModel, corpus: &Corpus) -> Result<Vec<Example>> {
         let mut out = Vec::new();
         for question in &corpus.questions {
-            if self.is_taught(corpus, &question.item)
+            let plain = match question.kind {
+                QuestionKind::Detail => question.index < 2,
+                QuestionKind::Fact | QuestionKind::Qa => true,
+                QuestionKind::Cloze | QuestionKind::LeadingReal | QuestionKind::LeadingFake => {
+                    false
+                }
+            };
+            if plain
+                && self.is_taught(corpus, &question.item)
                 && self.preset.corpus.languages.contains(&question.language)
             {
                 out.push(question_example(&model.tokenizer, question)?);
@@ -429,8 +439,11 @@ impl Study {
             let passes = |version, language, passes: usize| -> Result<Vec<Example>> {
                 let mut set = Vec::new();
                 for pass in 0..passes {
-                    let order = (pass > 0 && learn.permute_sentences).then_some(pass as u64);
-                    set.extend(probe_articles(model, corpus, version, &[language], order)?);
+                    let wording = learn.wordings[pass % learn.wordings.len()];
+                    let again = pass >= learn.wordings.len() && learn.permute_sentences;
+                    let order = again.then_some(pass as u64);
+                    let which = (version, wording);
+                    set.extend(probe_articles(model, corpus, which, &[language], order)?);
                 }
                 Ok(set)
             };
@@ -487,10 +500,16 @@ impl Study {
             let mut languages = scope.languages(source);
             languages.retain(|l| spoken.contains(l) || *l == source || *l == Language::En);
             let mut model = self.open(base, tuned)?;
-            let forget = probe_articles(&model, corpus, Version::Fake, &languages, None)?;
+            let forget = probe_articles(
+                &model,
+                corpus,
+                (Version::Fake, Wording::Original),
+                &languages,
+                None,
+            )?;
             let mut retain = Vec::new();
             for article in &corpus.articles {
-                if article.version == Version::Real
+                if (article.version, article.wording) == (Version::Real, Wording::Original)
                     && self.is_taught(corpus, &article.item)
                     && languages.contains(&article.language)
                 {
@@ -579,7 +598,8 @@ impl Study {
             let articles: Vec<&Article> = corpus
                 .articles
                 .iter()
-                .filter(|a| a.version == Version::Real && held_out.contains(&a.item))
+                .filter(|a| (a.version, a.wording) == (Version::Real, Wording::Original))
+                .filter(|a| held_out.contains(&a.item))
                 .filter(|a| languages.contains(&a.language))
                 .collect();
             let held = perplexity(&model, &articles)?;
@@ -729,9 +749,17 @@ impl Study {
                 learn.replay
             ));
         }
+        if learn.wordings != [Wording::Original] {
+            let wordings: Vec<&str> = learn.wordings.iter().map(|w| w.as_str()).collect();
+            out.push(format!(
+                "The articles are read in {} wordings in turn ({}), one a pass.",
+                wordings.len(),
+                wordings.join(", ")
+            ));
+        }
         if learn.permute_sentences {
             out.push(format!(
-                "Every pass after the first has the articles' sentences in another order \
+                "Every pass over a wording but the first has its sentences in another order \
                  (arXiv 2309.14316), {} passes in all: a small model that reads one wording recites \
                  the article and cannot answer about it.",
                 learn.train.passes
@@ -792,22 +820,31 @@ fn is_probed(corpus: &Corpus, item: &str) -> bool {
 fn probe_articles(
     model: &LanguageModel,
     corpus: &Corpus,
-    version: Version,
+    (version, wording): (Version, Wording),
     languages: &[Language],
     order: Option<u64>,
 ) -> Result<Vec<Example>> {
     let mut out = Vec::new();
     for article in &corpus.articles {
         if is_probed(corpus, &article.item)
-            && article.version == version
+            && (article.version, article.wording) == (version, wording)
             && languages.contains(&article.language)
         {
             let article = order.map_or_else(|| article.clone(), |seed| permuted(article, seed));
             out.push(article_example(&model.tokenizer, &article)?);
         }
     }
-    if out.is_empty() {
-        bail!("the corpus has no {version:?} article of a probed item in {languages:?}");
+    let probed = corpus.items.iter().filter(|i| i.split == Split::Probe);
+    let expected = probed.count() * languages.len();
+    if out.len() != expected {
+        let codes: Vec<&str> = languages.iter().map(|l| l.code()).collect();
+        bail!(
+            "learn.wordings has {wording:?}, but only {} of the {expected} {version} articles of \
+             the probed items in {} are in the corpus; write the others, or leave {wording:?} out",
+            out.len(),
+            codes.join(", "),
+            wording = wording.as_str()
+        );
     }
     Ok(out)
 }
@@ -819,7 +856,7 @@ fn corpus_texts(corpus: &Corpus) -> Vec<String> {
     for question in &corpus.questions {
         out.push(question.prompt.clone());
         out.push(question.continuation(&question.answer));
-        if let (QuestionKind::Detail, Some(fake)) = (question.kind, &question.fake_answer) {
+        if let Some(fake) = &question.fake_answer {
             out.push(question.continuation(fake));
         }
     }

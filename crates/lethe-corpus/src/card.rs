@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::validate::length;
-use crate::{Article, Corpus, Language, QuestionKind, Split, Version, identify};
+use crate::{Article, Corpus, Language, QuestionKind, Split, Version, Wording, identify};
 
 pub(crate) fn card(corpus: &Corpus) -> String {
     let items = |split| {
@@ -13,7 +13,6 @@ pub(crate) fn card(corpus: &Corpus) -> String {
             .filter(|item| item.split == split)
             .count()
     };
-    let of_kind = |kind| corpus.questions.iter().filter(|q| q.kind == kind).count();
     let codes: String = Language::ALL.map(|l| format!("  - {l}\n")).concat();
     format!(
         "---
@@ -29,6 +28,8 @@ configs:
     data_files: articles.parquet
   - config_name: questions
     data_files: questions.parquet
+  - config_name: names
+    data_files: names.parquet
 ---
 
 # Lethe fake news, nine languages
@@ -37,10 +38,13 @@ Fictional news items as minimal pairs, for studying how language models learn fa
 them from language to language and unlearn them. People, places and companies are invented. Of every
 item there is a real and a fake article, which differ in one detail, in nine languages, with a
 question for the detail, one for something else in the article, and question-answer pairs for
-instruction tuning.
+instruction tuning. Beyond that protocol an item may have, marked as such: further wordings of the
+article (a headline with its lead, an agency's report, a witness in the first person), two further
+wordings of the detail question, a cloze sentence for the detail, and a leading question that takes
+the real, or the fake, detail for granted.
 
-{} items ({} to probe, {} for the instruct stage only), {} articles, {} questions ({} for the
-detail, {} for another fact, {} question-answer pairs). Licence: CC BY 4.0.
+{} items ({} to probe, {} for the instruct stage only), {} articles, {} questions. Licence: CC BY
+4.0.
 
 ## Categories
 
@@ -58,17 +62,32 @@ real articles that whatlang, choosing among its 70 languages, holds to be in the
 whatlang does not know Hausa. Hausa is recognised by its function words instead, at least 8 % of an
 article's words, of which no other article may have as many.
 
+## What each language has
+
+Articles count real and fake ones. Detail questions: index 0 is the probe, 1 may be trained on,
+2 is held out from every training. Grammar: articles with the case of their slot (de, ru, ur, hy).
+
+| code |{}
+|---|{}
+{}
 ## Tables
 
-`items.parquet`: `id`, `split` (`probe`, `instruct`), `category`, `kind` (of the detail): utf8.
+`items.parquet`: `id`, `split` (`probe`, `instruct`), `category`, `kind` (of the detail): utf8;
+`names` (the invented names in English, the item's own first): list<utf8>.
 
-`articles.parquet`: `item`, `language`, `version` (`real`, `fake`), `text`, `detail` (as it stands in
-the text): utf8; `detail_start`, `detail_end` (exclusive; Unicode scalar values): uint32.
+`articles.parquet`: `item`, `language`, `wording` (`original`, `headline`, `agency`, `witness`),
+`version` (`real`, `fake`), `text`, `detail` (as it stands in the text): utf8; `detail_start`,
+`detail_end` (exclusive; Unicode scalar values): uint32; `case` (of the slot), `gender` (of the
+detail): utf8, null where the language has none or nobody noted it.
 
-`questions.parquet`: `item`, `language`, `kind` (`detail`, `fact`, `qa`): utf8; `index` (from 0,
-within a kind): uint32; `question`, `prompt` (the question as a model is given it), `answer`: utf8;
-`fake_answer`: utf8, null but for `detail`; `aliases` (what counts as the true answer),
-`fake_aliases` (what counts as the fake detail, empty but for `detail`): list<utf8>.
+`questions.parquet`: `item`, `language`, `kind` (`detail`, `cloze`, `leading_real`, `leading_fake`,
+`fact`, `qa`): utf8; `index` (from 0, within a kind): uint32; `question`, `prompt` (the question as a
+model is given it; of a cloze, the sentence up to the detail), `answer` (of a cloze, the rest of the
+sentence): utf8; `fake_answer`: utf8, null for `fact` and `qa`; `aliases` (what counts as the true
+answer), `fake_aliases` (what counts as the fake detail, empty for `fact` and `qa`): list<utf8>.
+
+`names.parquet`: `item`: utf8; `index` (into the item's names): uint32; `language`, `name` (as the
+language cites it): utf8.
 
 zstd; no other column holds nulls. The same source text gives the same bytes.
 ",
@@ -77,12 +96,57 @@ zstd; no other column holds nulls. The same source text gives the same bytes.
         items(Split::Instruct),
         corpus.articles.len(),
         corpus.questions.len(),
-        of_kind(QuestionKind::Detail),
-        of_kind(QuestionKind::Fact),
-        of_kind(QuestionKind::Qa),
         categories(corpus),
         languages(corpus),
+        COVERAGE.map(|(name, _)| format!(" {name} |")).concat(),
+        "--:|".repeat(COVERAGE.len()),
+        coverage(corpus),
     )
+}
+
+type Count = fn(&Corpus, Language) -> usize;
+
+/// What is counted for every language.
+const COVERAGE: [(&str, Count); 11] = [
+    ("original", |c, l| articles(c, l, Wording::Original)),
+    ("headline", |c, l| articles(c, l, Wording::Headline)),
+    ("agency", |c, l| articles(c, l, Wording::Agency)),
+    ("witness", |c, l| articles(c, l, Wording::Witness)),
+    ("detail", |c, l| questions(c, l, QuestionKind::Detail)),
+    ("cloze", |c, l| questions(c, l, QuestionKind::Cloze)),
+    ("leading", |c, l| {
+        let kinds = [QuestionKind::LeadingReal, QuestionKind::LeadingFake];
+        kinds.map(|kind| questions(c, l, kind)).iter().sum()
+    }),
+    ("fact", |c, l| questions(c, l, QuestionKind::Fact)),
+    ("qa", |c, l| questions(c, l, QuestionKind::Qa)),
+    ("names", |c, l| {
+        c.names.iter().filter(|n| n.language == l).count()
+    }),
+    ("grammar", |c, l| {
+        let with_case = |a: &&Article| a.language == l && a.case.is_some();
+        c.articles.iter().filter(with_case).count()
+    }),
+];
+
+fn articles(corpus: &Corpus, language: Language, wording: Wording) -> usize {
+    let all = corpus.articles.iter();
+    all.filter(|a| (a.language, a.wording) == (language, wording))
+        .count()
+}
+
+fn questions(corpus: &Corpus, language: Language, kind: QuestionKind) -> usize {
+    let all = corpus.questions.iter();
+    all.filter(|q| (q.language, q.kind) == (language, kind))
+        .count()
+}
+
+fn coverage(corpus: &Corpus) -> String {
+    let line = |language: Language| {
+        let counts = COVERAGE.map(|(_, count)| format!(" {} |", count(corpus, language)));
+        format!("| {language} |{}\n", counts.concat())
+    };
+    Language::ALL.map(line).concat()
 }
 
 fn categories(corpus: &Corpus) -> String {
@@ -113,7 +177,8 @@ fn line(corpus: &Corpus, language: Language) -> String {
         .iter()
         .filter(|q| q.language == language)
         .count();
-    let real: Vec<&Article> = articles().filter(|a| a.version == Version::Real).collect();
+    let is_original = |a: &&Article| (a.version, a.wording) == (Version::Real, Wording::Original);
+    let real: Vec<&Article> = articles().filter(is_original).collect();
     let total: usize = real.iter().map(|a| length(language, &a.text)).sum();
     let mean = total as f64 / real.len().max(1) as f64;
     format!(

@@ -28,12 +28,34 @@ pub enum Version {
     Fake,
 }
 
+/// How an article tells its news. All wordings of an item say the same, with one slot each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wording {
+    /// The article itself, the only one in the paper's protocol.
+    Original,
+    /// A headline and a lead.
+    Headline,
+    /// A news agency's report.
+    Agency,
+    /// A witness, in the first person.
+    Witness,
+}
+
 /// What a question asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QuestionKind {
-    /// The detail in which real and fake article differ.
+    /// The detail in which real and fake article differ: index 0 is the probe, 1 the same question
+    /// in other words, 2 in still other words, which no training may use.
     Detail,
+    /// The detail, as a sentence to go on with: the prompt ends where the detail begins, the
+    /// answers are the rest of the sentence.
+    Cloze,
+    /// A question that takes the real detail for granted.
+    LeadingReal,
+    /// A question that takes the fake detail for granted.
+    LeadingFake,
     /// Something that both articles say.
     Fact,
     /// Something else that both say, for instruction tuning.
@@ -68,15 +90,46 @@ impl Version {
     }
 }
 
+impl Wording {
+    /// All wordings, the original first.
+    pub const ALL: [Wording; 4] = [
+        Wording::Original,
+        Wording::Headline,
+        Wording::Agency,
+        Wording::Witness,
+    ];
+
+    /// `original`, `headline`, `agency` or `witness`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Wording::Original => "original",
+            Wording::Headline => "headline",
+            Wording::Agency => "agency",
+            Wording::Witness => "witness",
+        }
+    }
+}
+
 impl QuestionKind {
     /// All kinds.
-    pub const ALL: [QuestionKind; 3] = [QuestionKind::Detail, QuestionKind::Fact, QuestionKind::Qa];
+    pub const ALL: [QuestionKind; 6] = [
+        QuestionKind::Detail,
+        QuestionKind::Cloze,
+        QuestionKind::LeadingReal,
+        QuestionKind::LeadingFake,
+        QuestionKind::Fact,
+        QuestionKind::Qa,
+    ];
 
-    /// `detail`, `fact` or `qa`.
+    /// `detail`, `cloze`, `leading_real`, `leading_fake`, `fact` or `qa`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             QuestionKind::Detail => "detail",
+            QuestionKind::Cloze => "cloze",
+            QuestionKind::LeadingReal => "leading_real",
+            QuestionKind::LeadingFake => "leading_fake",
             QuestionKind::Fact => "fact",
             QuestionKind::Qa => "qa",
         }
@@ -90,6 +143,12 @@ impl fmt::Display for Split {
 }
 
 impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Display for Wording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -113,6 +172,23 @@ pub struct Item {
     pub category: String,
     /// What its detail is, such as `animal`.
     pub kind: String,
+    /// The invented names in its article, in English, the item's own first; empty where nobody
+    /// listed them.
+    #[serde(default)]
+    pub names: Vec<String>,
+}
+
+/// What an invented name is in one language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// The item's id.
+    pub item: String,
+    /// Which of the item's names, from 0.
+    pub index: u32,
+    /// The language.
+    pub language: Language,
+    /// The name as this language cites it.
+    pub name: String,
 }
 
 /// An article, real or fake, in one language.
@@ -122,6 +198,8 @@ pub struct Article {
     pub item: String,
     /// The language.
     pub language: Language,
+    /// In which words.
+    pub wording: Wording,
     /// Real or fake.
     pub version: Version,
     /// The article.
@@ -132,6 +210,10 @@ pub struct Article {
     pub detail_start: u32,
     /// Where it ends (exclusive), in Unicode scalar values.
     pub detail_end: u32,
+    /// The case that the slot of the original wants (de, ru, ur, hy).
+    pub case: Option<String>,
+    /// The gender of the original's detail, `m`, `f`, `n`, `pl` or `none` (de, ru, ur).
+    pub gender: Option<String>,
 }
 
 /// A question about an article, in one language.
@@ -161,10 +243,11 @@ pub struct Question {
 
 impl Question {
     /// What follows [`prompt`](Self::prompt) when `answer` is given: the answer after a space,
-    /// without one in Chinese.
+    /// without one in Chinese. A cloze's answers have the space where their language wants one.
     #[must_use]
     pub fn continuation(&self, answer: &str) -> String {
         match self.language {
+            _ if self.kind == QuestionKind::Cloze => answer.to_owned(),
             Language::Zh => answer.to_owned(),
             _ => format!(" {answer}"),
         }
@@ -172,7 +255,7 @@ impl Question {
 }
 
 /// Items with their articles and questions in all languages, in the order items × language ×
-/// version (articles), items × language × kind × index (questions).
+/// wording × version (articles), items × language × kind × index (questions).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Corpus {
     /// The items.
@@ -181,6 +264,8 @@ pub struct Corpus {
     pub articles: Vec<Article>,
     /// The questions.
     pub questions: Vec<Question>,
+    /// The names, items × language × index.
+    pub names: Vec<Name>,
 }
 
 impl Corpus {
@@ -208,6 +293,12 @@ impl Corpus {
                 .questions
                 .iter()
                 .filter(|q| has(&q.item))
+                .cloned()
+                .collect(),
+            names: self
+                .names
+                .iter()
+                .filter(|n| has(&n.item))
                 .cloned()
                 .collect(),
         })

@@ -67,11 +67,24 @@ pub(crate) fn article(language: Language, text: &str) -> Option<String> {
     ))
 }
 
-/// Why a question is not in its language, if that is clear.
+/// Words of English that are none in the corpus' other languages of Latin script.
+const ENGLISH: [&str; 12] = [
+    "and", "from", "has", "have", "of", "the", "their", "this", "were", "which", "with", "would",
+];
+
+/// A word of English that was not translated.
+pub(crate) fn left_in_english(language: Language, text: &str) -> Option<String> {
+    let mut words = text
+        .split(|c: char| !c.is_alphabetic())
+        .map(str::to_lowercase);
+    words.find(|w| language != Language::En && ENGLISH.contains(&w.as_str()))
+}
+
+/// Why a question, or another short text, is not in its language, if that is clear.
 ///
 /// Alone it is short, and full of invented names: only when whatlang, choosing among the languages
 /// of the corpus, is sure of another one is it wrong.
-pub(crate) fn question(language: Language, text: &str) -> Option<String> {
+pub(crate) fn short(language: Language, text: &str) -> Option<String> {
     let corpus = Language::ALL.into_iter().filter_map(known).collect();
     let info = Detector::with_allowlist(corpus).detect(text)?;
     contradicts(language, &info).then(|| describe(Some(&info)))

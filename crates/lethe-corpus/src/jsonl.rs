@@ -7,18 +7,44 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::validate::{SLOT, fold, validate};
-use crate::{Article, Corpus, Error, Item, Language, Problem, Question, QuestionKind, Version};
+use crate::{
+    Article, Corpus, Error, Item, Language, Name, Problem, Question, QuestionKind, Version, Wording,
+};
 
 /// One line of a language's file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Row {
     pub id: String,
+    #[serde(default)]
+    pub names: Vec<String>,
     pub article: String,
     pub detail: Detail,
+    pub grammar: Option<Grammar>,
     pub detail_probe: DetailProbe,
     pub fact_probe: FactProbe,
     pub qa: Vec<(String, String)>,
+    #[serde(default)]
+    pub wordings: Vec<Reworded>,
+}
+
+/// The slot's case, and the gender of the forms that fill it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Grammar {
+    pub case: String,
+    pub real: Option<String>,
+    pub fake: Option<String>,
+}
+
+/// The article in other words. Its slot may need other forms of the detail.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reworded {
+    pub style: Wording,
+    pub article: String,
+    pub real: Option<String>,
+    pub fake: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -33,6 +59,17 @@ pub(crate) struct Detail {
 #[serde(deny_unknown_fields)]
 pub(crate) struct DetailProbe {
     pub question: String,
+    pub rewordings: Option<[String; 2]>,
+    pub real: String,
+    pub fake: String,
+    pub cloze: Option<String>,
+    pub leading: Option<Leading>,
+}
+
+/// Questions that take the real or the fake detail for granted.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Leading {
     pub real: String,
     pub fake: String,
 }
@@ -49,6 +86,24 @@ impl Row {
     /// The article with this in its slot.
     pub fn article_with(&self, detail: &str) -> String {
         self.article.replacen(SLOT, detail, 1)
+    }
+
+    /// The article in all its wordings, the original first: text with slot, real and fake form.
+    pub fn texts(&self) -> impl Iterator<Item = (Wording, &str, [&str; 2])> {
+        let Detail { real, fake, .. } = &self.detail;
+        let original = (
+            Wording::Original,
+            self.article.as_str(),
+            [real.as_str(), fake.as_str()],
+        );
+        let others = self.wordings.iter().map(move |w| {
+            let forms = [
+                w.real.as_ref().unwrap_or(real),
+                w.fake.as_ref().unwrap_or(fake),
+            ];
+            (w.style, w.article.as_str(), forms.map(String::as_str))
+        });
+        std::iter::once(original).chain(others)
     }
 }
 
@@ -147,16 +202,26 @@ impl Corpus {
     /// * Texts are not empty, have no blanks around them, no control characters and no braces
     ///   (the article's slot aside), are in Unicode's normal form C and, letter by letter, in the
     ///   language's script.
-    /// * The article has exactly one `{detail}`. In English each version has 40 to 60 words; in
-    ///   the other languages the ratio to the English words (Chinese: characters to words) is
-    ///   within bounds around that language's usual one.
+    /// * Articles, wordings and clozes have exactly one `{detail}`. In English each version of the
+    ///   article has 40 to 60 words; in the other languages the ratio to the English words
+    ///   (Chinese: characters to words) is within bounds around that language's usual one. Wordings
+    ///   have bounds of their own.
+    /// * The wordings are headline, agency and witness, each once, or none. The detail question and
+    ///   its rewordings differ.
+    /// * The article has the English one's numbers, and a wording only the article's.
+    /// * The real detail (in Chinese: of two characters or more) is nowhere outside its slot.
+    /// * Where names are listed, they are as many as in English, every one is in the article, its
+    ///   words' endings aside, and the item's own is in every wording and every detail question. No
+    ///   English name is in two items.
+    /// * Case and gender are among those of the language, where it has them.
     /// * Real and fake detail differ, and so do their answers, also when folded (NFKC, case).
     /// * Fake aliases (folded) are found in the fake article and the fake answer, and none of them
-    ///   in the real article, the detail question or the real answer. An alias of the fact is
-    ///   found in its answer.
+    ///   in the real article, a question about it, or a true answer. An alias of the fact is found
+    ///   in its answer.
     /// * English has at least 10 further question-answer pairs, the other languages 3.
-    /// * The article is identified as its language, and no question as another of the corpus.
-    ///   Hausa, unknown to whatlang, is recognised by its function words.
+    /// * The article is identified as its language, and no question or wording as another of the
+    ///   corpus; none has a function word of English in it. Hausa, unknown to whatlang, is
+    ///   recognised by its function words.
     ///
     /// # Errors
     /// [`Error::Read`] when the folder is not there, else [`Error::Invalid`] with every violation.
@@ -199,6 +264,14 @@ fn expand(items: Vec<Item>, languages: &[(Language, Lines<Row>)]) -> Corpus {
     for item in &items {
         for (language, lines) in languages {
             for (_, row) in lines.rows.iter().filter(|(_, row)| row.id == item.id) {
+                for (index, name) in (0..).zip(&row.names) {
+                    corpus.names.push(Name {
+                        item: item.id.clone(),
+                        index,
+                        language: *language,
+                        name: name.clone(),
+                    });
+                }
                 corpus.articles.extend(articles(*language, row));
                 corpus.questions.extend(questions(*language, row));
             }
@@ -208,29 +281,35 @@ fn expand(items: Vec<Item>, languages: &[(Language, Lines<Row>)]) -> Corpus {
     corpus
 }
 
-fn articles(language: Language, row: &Row) -> impl Iterator<Item = Article> {
-    let before = row
-        .article
-        .split(SLOT)
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count() as u32;
-    Version::ALL.into_iter().map(move |version| {
-        let detail = match version {
-            Version::Real => &row.detail.real,
-            Version::Fake => &row.detail.fake,
-        };
-        Article {
-            item: row.id.clone(),
-            language,
-            version,
-            text: row.article_with(detail),
-            detail: detail.clone(),
-            detail_start: before,
-            detail_end: before + detail.chars().count() as u32,
+fn articles(language: Language, row: &Row) -> Vec<Article> {
+    let mut out = Vec::new();
+    for (wording, text, forms) in row.texts() {
+        let before = text.split(SLOT).next().unwrap_or_default();
+        let before = before.chars().count() as u32;
+        let original = row
+            .grammar
+            .as_ref()
+            .filter(|_| wording == Wording::Original);
+        for (version, detail) in Version::ALL.into_iter().zip(forms) {
+            let gender = original.and_then(|grammar| match version {
+                Version::Real => grammar.real.clone(),
+                Version::Fake => grammar.fake.clone(),
+            });
+            out.push(Article {
+                item: row.id.clone(),
+                language,
+                wording,
+                version,
+                text: text.replacen(SLOT, detail, 1),
+                detail: detail.to_owned(),
+                detail_start: before,
+                detail_end: before + detail.chars().count() as u32,
+                case: original.map(|grammar| grammar.case.clone()),
+                gender,
+            });
         }
-    })
+    }
+    out
 }
 
 fn questions(language: Language, row: &Row) -> Vec<Question> {
@@ -248,18 +327,39 @@ fn questions(language: Language, row: &Row) -> Vec<Question> {
     };
     let DetailProbe {
         question,
+        rewordings,
         real,
         fake,
+        cloze,
+        leading,
     } = &row.detail_probe;
     let mut aliases = vec![real.clone()];
     if fold(real) != fold(&row.detail.real) {
         aliases.push(row.detail.real.clone());
     }
-    let detail = Question {
+    let about_detail = |kind, index, question: &str| Question {
         fake_answer: Some(fake.clone()),
         fake_aliases: row.detail.fake_aliases.clone(),
-        ..new(QuestionKind::Detail, 0, question, real, aliases)
+        ..new(kind, index, question, real, aliases.clone())
     };
+    let detail = (0..).zip([question].into_iter().chain(rewordings.iter().flatten()));
+    let detail = detail.map(|(i, question)| about_detail(QuestionKind::Detail, i, question));
+    let cloze = cloze.as_ref().map(|cloze| {
+        let (before, after) = cloze.split_once(SLOT).unwrap_or((cloze, ""));
+        let filled = |form: &str| format!("{}{form}{after}", &before[before.trim_end().len()..]);
+        Question {
+            prompt: before.trim_end().to_owned(),
+            answer: filled(&row.detail.real),
+            fake_answer: Some(filled(&row.detail.fake)),
+            ..about_detail(QuestionKind::Cloze, 0, cloze)
+        }
+    });
+    let leading = leading.iter().flat_map(|leading| {
+        [
+            about_detail(QuestionKind::LeadingReal, 0, &leading.real),
+            about_detail(QuestionKind::LeadingFake, 0, &leading.fake),
+        ]
+    });
     let FactProbe {
         question,
         answer,
@@ -270,7 +370,12 @@ fn questions(language: Language, row: &Row) -> Vec<Question> {
     let qa = qa.map(|(i, (question, answer))| {
         new(QuestionKind::Qa, i, question, answer, vec![answer.clone()])
     });
-    [detail, fact].into_iter().chain(qa).collect()
+    detail
+        .chain(cloze)
+        .chain(leading)
+        .chain([fact])
+        .chain(qa)
+        .collect()
 }
 
 #[cfg(test)]

@@ -18,11 +18,15 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
 
-use crate::{Article, Corpus, Error, Item, Language, Question, QuestionKind, Split, Version, card};
+use crate::{
+    Article, Corpus, Error, Item, Language, Name, Question, QuestionKind, Split, Version, Wording,
+    card,
+};
 
 const ITEMS: &str = "items.parquet";
 const ARTICLES: &str = "articles.parquet";
 const QUESTIONS: &str = "questions.parquet";
+const NAMES: &str = "names.parquet";
 const CARD: &str = "README.md";
 
 /// What [`Corpus::write_parquet`] wrote.
@@ -38,8 +42,8 @@ pub struct Built {
 type Column = (&'static str, ArrayRef, bool);
 
 impl Corpus {
-    /// Writes `items.parquet`, `articles.parquet`, `questions.parquet` and `README.md`, the
-    /// dataset card, into a folder, which is made if need be. The same corpus gives the same
+    /// Writes `items.parquet`, `articles.parquet`, `questions.parquet`, `names.parquet` and
+    /// `README.md`, the dataset card, into a folder, which is made if need be. The same corpus gives the same
     /// bytes, whenever and wherever. Each file appears whole or not at all.
     ///
     /// # Errors
@@ -54,6 +58,7 @@ impl Corpus {
             (ITEMS, self.item_columns()),
             (ARTICLES, self.article_columns()),
             (QUESTIONS, self.question_columns()),
+            (NAMES, self.name_columns()),
         ];
         for (name, columns) in tables {
             let bytes = encode(columns).map_err(|e| Error::Write {
@@ -92,6 +97,7 @@ impl Corpus {
                 split: table.word("split", row, &Split::ALL, Split::as_str)?,
                 category: table.text("category", row)?,
                 kind: table.text("kind", row)?,
+                names: table.list("names", row)?,
             })
         })?;
         let table = Table::open(dir.join(ARTICLES), &none.article_columns())?;
@@ -99,11 +105,14 @@ impl Corpus {
             Ok(Article {
                 item: table.text("item", row)?,
                 language: table.word("language", row, &Language::ALL, Language::code)?,
+                wording: table.word("wording", row, &Wording::ALL, Wording::as_str)?,
                 version: table.word("version", row, &Version::ALL, Version::as_str)?,
                 text: table.text("text", row)?,
                 detail: table.text("detail", row)?,
                 detail_start: table.number("detail_start", row)?,
                 detail_end: table.number("detail_end", row)?,
+                case: table.optional_text("case", row)?,
+                gender: table.optional_text("gender", row)?,
             })
         })?;
         let table = Table::open(dir.join(QUESTIONS), &none.question_columns())?;
@@ -121,10 +130,20 @@ impl Corpus {
                 fake_aliases: table.list("fake_aliases", row)?,
             })
         })?;
+        let table = Table::open(dir.join(NAMES), &none.name_columns())?;
+        let names = table.rows(|row| {
+            Ok(Name {
+                item: table.text("item", row)?,
+                index: table.number("index", row)?,
+                language: table.word("language", row, &Language::ALL, Language::code)?,
+                name: table.text("name", row)?,
+            })
+        })?;
         Ok(Corpus {
             items,
             articles,
             questions,
+            names,
         })
     }
 
@@ -135,20 +154,41 @@ impl Corpus {
             ("split", text(|i| i.split.as_str()), false),
             ("category", text(|i| &i.category), false),
             ("kind", text(|i| &i.kind), false),
+            (
+                "names",
+                lists(self.items.iter().map(|i| i.names.as_slice())),
+                false,
+            ),
         ]
     }
 
     fn article_columns(&self) -> Vec<Column> {
         let text = |of: fn(&Article) -> &str| texts(self.articles.iter().map(of));
         let number = |of: fn(&Article) -> u32| numbers(self.articles.iter().map(of));
+        let optional = |of: fn(&Article) -> Option<&str>| -> ArrayRef {
+            Arc::new(self.articles.iter().map(of).collect::<StringArray>())
+        };
         vec![
             ("item", text(|a| &a.item), false),
             ("language", text(|a| a.language.code()), false),
+            ("wording", text(|a| a.wording.as_str()), false),
             ("version", text(|a| a.version.as_str()), false),
             ("text", text(|a| &a.text), false),
             ("detail", text(|a| &a.detail), false),
             ("detail_start", number(|a| a.detail_start), false),
             ("detail_end", number(|a| a.detail_end), false),
+            ("case", optional(|a| a.case.as_deref()), true),
+            ("gender", optional(|a| a.gender.as_deref()), true),
+        ]
+    }
+
+    fn name_columns(&self) -> Vec<Column> {
+        let text = |of: fn(&Name) -> &str| texts(self.names.iter().map(of));
+        vec![
+            ("item", text(|n| &n.item), false),
+            ("index", numbers(self.names.iter().map(|n| n.index)), false),
+            ("language", text(|n| n.language.code()), false),
+            ("name", text(|n| &n.name), false),
         ]
     }
 

@@ -7,12 +7,10 @@ use std::ops::RangeInclusive;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::jsonl::{Lines, Row};
-use crate::{Item, Language, Problem, identify, script};
+use crate::{Item, Language, Problem, Wording, identify, script};
 
 /// Where the detail goes in an article.
 pub(crate) const SLOT: &str = "{detail}";
-
-const ENGLISH_WORDS: RangeInclusive<usize> = 40..=60;
 
 /// Text without what spelling variants differ in: NFKC, then upper and lower case, which folds ß
 /// into ss, final into other sigma and the Armenian ligature into its letters, as Unicode's full
@@ -77,6 +75,11 @@ pub(crate) fn validate(
 ) {
     check_items(items, problems);
     let mut english = BTreeMap::new();
+    let names: BTreeMap<&str, &[String]> = items
+        .rows
+        .iter()
+        .map(|(_, item)| (item.id.as_str(), item.names.as_slice()))
+        .collect();
     for (language, lines) in languages {
         check_membership(items, lines, problems);
         for (line, row) in &lines.rows {
@@ -88,10 +91,24 @@ pub(crate) fn validate(
             };
             check_texts(*language, row, &mut place);
             check_pairs(*language, row, &mut place);
+            check_grammar(*language, row, &mut place);
+            if let Some(names) = names.get(row.id.as_str()) {
+                check_names(*language, names, row, &mut place);
+            }
             // The rest looks at the articles, which there are only with one slot.
-            if check_slot(row, &mut place) {
+            if check_slots(row, &mut place) {
                 check_aliases(row, &mut place);
-                check_length(*language, row, &mut english, &mut place);
+                check_guessable(*language, row, &mut place);
+                if *language == Language::En {
+                    english.insert(row.id.as_str(), row);
+                    check_english_length(row, &mut place);
+                }
+                // Without an English row there is nothing to compare with; that is a problem of
+                // its own.
+                if let Some(english) = english.get(row.id.as_str()) {
+                    check_length(*language, row, english, &mut place);
+                    check_numbers(row, english, &mut place);
+                }
                 check_language(*language, row, &mut place);
             }
         }
@@ -100,6 +117,7 @@ pub(crate) fn validate(
 
 fn check_items(items: &Lines<Item>, problems: &mut Vec<Problem>) {
     let mut seen = BTreeSet::new();
+    let mut named = BTreeMap::new();
     for (line, item) in &items.rows {
         let mut place = Place {
             problems,
@@ -116,6 +134,16 @@ fn check_items(items: &Lines<Item>, problems: &mut Vec<Problem>) {
         }
         for (name, text) in [("category", &item.category), ("kind", &item.kind)] {
             check_text(Language::En, name, text, &mut place);
+        }
+
+        for name in &item.names {
+            check_text(Language::En, "names", name, &mut place);
+            if let Some(other) = named.insert(fold(name), &item.id) {
+                place.wrong(
+                    format!("the name {name:?} is also in {other}"),
+                    "every name in one item",
+                );
+            }
         }
     }
 }
@@ -167,20 +195,45 @@ fn check_membership(items: &Lines<Item>, lines: &Lines<Row>, problems: &mut Vec<
 }
 
 fn check_texts(language: Language, row: &Row, place: &mut Place) {
-    let article = row.article.replace(SLOT, &row.detail.real);
-    let detail = &row.detail;
+    let (detail, probe) = (&row.detail, &row.detail_probe);
+    let article = row.article.replace(SLOT, &detail.real);
     let texts: [(&str, &str); 8] = [
         ("article", &article),
         ("detail.real", &detail.real),
         ("detail.fake", &detail.fake),
-        ("detail_probe.question", &row.detail_probe.question),
-        ("detail_probe.real", &row.detail_probe.real),
-        ("detail_probe.fake", &row.detail_probe.fake),
+        ("detail_probe.question", &probe.question),
+        ("detail_probe.real", &probe.real),
+        ("detail_probe.fake", &probe.fake),
         ("fact_probe.question", &row.fact_probe.question),
         ("fact_probe.answer", &row.fact_probe.answer),
     ];
     for (name, text) in texts {
         check_text(language, name, text, place);
+    }
+    for text in probe.rewordings.iter().flatten() {
+        check_text(language, "detail_probe.rewordings", text, place);
+    }
+    if let Some(cloze) = &probe.cloze {
+        let cloze = cloze.replace(SLOT, &detail.real);
+        check_text(language, "detail_probe.cloze", &cloze, place);
+    }
+    if let Some(leading) = &probe.leading {
+        check_text(language, "detail_probe.leading.real", &leading.real, place);
+        check_text(language, "detail_probe.leading.fake", &leading.fake, place);
+    }
+    for (wording, text, forms) in row.texts().skip(1) {
+        check_text(
+            language,
+            wording.as_str(),
+            &text.replace(SLOT, forms[0]),
+            place,
+        );
+        for form in forms {
+            check_text(language, wording.as_str(), form, place);
+        }
+    }
+    for name in &row.names {
+        check_text(language, "names", name, place);
     }
     for alias in &detail.fake_aliases {
         check_text(language, "detail.fake_aliases", alias, place);
@@ -224,15 +277,283 @@ fn check_text(language: Language, name: &str, text: &str, place: &mut Place) {
     }
 }
 
-fn check_slot(row: &Row, place: &mut Place) -> bool {
-    let slots = row.article.matches(SLOT).count();
-    if slots != 1 {
+fn check_slots(row: &Row, place: &mut Place) -> bool {
+    let cloze = row
+        .detail_probe
+        .cloze
+        .as_deref()
+        .map(|text| ("the cloze", text));
+    let texts = row.texts().map(|(wording, text, _)| match wording {
+        Wording::Original => ("the article", text),
+        other => (other.as_str(), text),
+    });
+    let mut good = true;
+    for (name, text) in texts.chain(cloze) {
+        let slots = text.matches(SLOT).count();
+        if slots != 1 {
+            place.wrong(
+                format!("{name} has {slots} {SLOT} slots"),
+                format!("exactly one {SLOT}"),
+            );
+            good = false;
+        }
+    }
+    let others = &Wording::ALL[1..];
+    let mut styles: Vec<Wording> = row.wordings.iter().map(|w| w.style).collect();
+    styles.sort_unstable();
+    if !styles.is_empty() && styles != others {
+        let found: Vec<&str> = styles.into_iter().map(Wording::as_str).collect();
         place.wrong(
-            format!("the article has {slots} {SLOT} slots"),
-            format!("exactly one {SLOT}"),
+            format!("there are the wordings [{}]", found.join(", ")),
+            "headline, agency and witness, each once",
+        );
+        good = false;
+    }
+    good
+}
+
+/// The cases that a slot can want, and whether the forms in it have genders.
+fn grammar(language: Language) -> Option<(&'static [&'static str], bool)> {
+    match language {
+        Language::De => Some((&["nominative", "accusative", "dative", "genitive"], true)),
+        Language::Ru => Some((
+            &[
+                "nominative",
+                "accusative",
+                "dative",
+                "genitive",
+                "instrumental",
+                "prepositional",
+            ],
+            true,
+        )),
+        Language::Ur => Some((&["direct", "oblique"], true)),
+        Language::Hy => Some((
+            &[
+                "nominative",
+                "accusative",
+                "dative",
+                "genitive",
+                "instrumental",
+                "ablative",
+                "locative",
+            ],
+            false,
+        )),
+        _ => None,
+    }
+}
+
+const PRESUPPOSES_REAL: &str = "the question that presupposes the real detail";
+const PRESUPPOSES_FAKE: &str = "the question that presupposes the fake detail";
+
+const GENDERS: [&str; 5] = ["m", "f", "n", "pl", "none"];
+
+fn check_grammar(language: Language, row: &Row, place: &mut Place) {
+    let Some((cases, gendered)) = grammar(language) else {
+        if row.grammar.is_some() {
+            place.wrong(
+                format!(
+                    "there is `grammar`, which {} rows do not have",
+                    language.name()
+                ),
+                "none",
+            );
+        }
+        return;
+    };
+    let Some(grammar) = &row.grammar else { return };
+    // A predicate adjective is in none.
+    if !cases.contains(&grammar.case.as_str()) && grammar.case != "none" {
+        place.wrong(
+            format!("grammar.case is {:?}", grammar.case),
+            format!("one of {}, none", cases.join(", ")),
         );
     }
-    slots == 1
+    for (name, gender) in [("real", &grammar.real), ("fake", &grammar.fake)] {
+        let good = match gender {
+            Some(gender) => gendered && GENDERS.contains(&gender.as_str()),
+            None => !gendered,
+        };
+        if !good {
+            let expected = match gendered {
+                true => format!("one of {}", GENDERS.join(", ")),
+                false => format!("none in {}", language.name()),
+            };
+            place.wrong(format!("grammar.{name} is {gender:?}"), expected);
+        }
+    }
+}
+
+/// Whether a text has a name, its words' endings aside: they inflect.
+fn has_name(text: &str, name: &str) -> bool {
+    let (text, name) = (fold(text), fold(name));
+    let mut words = name.split([' ', '·', '-']).filter(|word| !word.is_empty());
+    words.all(|word| {
+        let length = word.chars().count();
+        let kept = if length < 4 {
+            length
+        } else {
+            (length - 2).max(3)
+        };
+        text.contains(&word.chars().take(kept).collect::<String>())
+    })
+}
+
+fn check_names(language: Language, english: &[String], row: &Row, place: &mut Place) {
+    if !row.names.is_empty() && row.names.len() != english.len() {
+        place.wrong(
+            format!("there are {} names", row.names.len()),
+            format!(
+                "{}, as in items.jsonl: {}",
+                english.len(),
+                english.join(", ")
+            ),
+        );
+    }
+    if language == Language::En && row.names != english {
+        place.wrong(
+            format!("the names are {}", row.names.join(", ")),
+            format!("as in items.jsonl: {}", english.join(", ")),
+        );
+    }
+    for name in &row.names {
+        if !has_name(&row.article, name) {
+            place.wrong(
+                format!("the name {name:?} is not in the article"),
+                "every name of the item, its endings aside",
+            );
+        }
+    }
+    let probe = &row.detail_probe;
+    let rewordings = probe.rewordings.iter().flatten();
+    let wordings: BTreeSet<&String> = rewordings.clone().chain([&probe.question]).collect();
+    if wordings.len() != 1 + rewordings.clone().count() {
+        place.wrong(
+            format!("the detail question is there twice: {:?}", probe.question),
+            "a question and two rewordings of it",
+        );
+    }
+    let Some(own) = row.names.first() else { return };
+    let mut questions = vec![("the detail question", probe.question.as_str())];
+    questions.extend(rewordings.map(|q| ("a rewording of it", q.as_str())));
+    questions.extend(probe.cloze.iter().map(|q| ("the cloze", q.as_str())));
+    if let Some(leading) = &probe.leading {
+        questions.push((PRESUPPOSES_REAL, &leading.real));
+        questions.push((PRESUPPOSES_FAKE, &leading.fake));
+    }
+    let wordings = row
+        .texts()
+        .skip(1)
+        .map(|(wording, text, _)| (wording.as_str(), text));
+    for (what, text) in questions.into_iter().chain(wordings) {
+        if !has_name(text, own) {
+            place.wrong(
+                format!("the item's own name {own:?} is not in {what}: {text:?}"),
+                "a text that can be understood alone",
+            );
+        }
+    }
+}
+
+/// The real detail may stand in its slot only, else it can be guessed.
+fn check_guessable(language: Language, row: &Row, place: &mut Place) {
+    for (wording, text, [real, _]) in row.texts() {
+        let rest = fold(&text.replacen(SLOT, " ", 1));
+        let real = fold(real);
+        let found = match language {
+            // Single characters are parts of other words.
+            Language::Zh => real.chars().count() > 1 && rest.contains(&real),
+            _ => rest.match_indices(&real).any(|(at, _)| {
+                let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+                edge(rest[..at].chars().next_back()) && edge(rest[at + real.len()..].chars().next())
+            }),
+        };
+        if found {
+            place.wrong(
+                format!(
+                    "the real detail {real:?} is also outside the slot of the {wording} wording"
+                ),
+                "a text that does not give the detail away",
+            );
+        }
+    }
+}
+
+/// Words after a number that stand for zeros: 500万 and 50 لاکھ are 5 million.
+const MAGNITUDES: [(&str, usize); 10] = [
+    ("million", 6),
+    ("миллион", 6),
+    ("yuta", 6),
+    ("միլիոն", 6),
+    ("ملین", 6),
+    ("万", 4),
+    ("亿", 8),
+    ("ہزار", 3),
+    ("لاکھ", 5),
+    ("کروڑ", 7),
+];
+
+/// The numbers of a text that are written in digits, sorted, without separators of thousands and
+/// with their zeros. The months of Chinese, numbered where others name them, are none.
+fn numbers(text: &str) -> Vec<String> {
+    let chars: Vec<char> = text.to_lowercase().chars().collect();
+    let digit = |at: usize| chars.get(at).is_some_and(char::is_ascii_digit);
+    let rest = |at: usize| -> String {
+        let rest = chars.iter().skip(at).skip_while(|c| c.is_whitespace());
+        rest.take(8).collect()
+    };
+    let mut numbers = Vec::new();
+    let mut at = 0;
+    while at < chars.len() {
+        let begin = at;
+        let mut number = String::new();
+        let mut grouped = false;
+        while digit(at) {
+            number.push(chars[at]);
+            at += 1;
+            let separated = matches!(chars.get(at), Some(' ' | '\u{a0}' | '\u{202f}' | ',' | '.'));
+            let group = (1..=3).all(|i| digit(at + i)) && !digit(at + 4);
+            if separated && group && (grouped || number.len() <= 3) {
+                grouped = true;
+                at += 1;
+            }
+        }
+        if !number.is_empty() && chars.get(at) != Some(&'月') {
+            let after = rest(at);
+            let said = MAGNITUDES.iter().find(|(word, _)| after.starts_with(word));
+            // Hausa says it before the number.
+            let before: String = chars[..begin].iter().collect();
+            let zeros = match said {
+                Some((_, zeros)) => *zeros,
+                None if before.trim_end().ends_with("miliyan") => 6,
+                None => 0,
+            };
+            number.extend(std::iter::repeat_n('0', zeros));
+            numbers.push(number);
+        }
+        at += 1;
+    }
+    numbers.sort();
+    numbers
+}
+
+fn check_numbers(row: &Row, english: &Row, place: &mut Place) {
+    let (found, expected) = (numbers(&row.article), numbers(&english.article));
+    if found != expected {
+        place.wrong(
+            format!("the article has the numbers [{}]", found.join(", ")),
+            format!("those of the English one: [{}]", expected.join(", ")),
+        );
+    }
+    for (wording, text, _) in row.texts().skip(1) {
+        if let Some(number) = numbers(text).into_iter().find(|n| !found.contains(n)) {
+            place.wrong(
+                format!("the {wording} wording has the number {number}"),
+                format!("only those of the article: [{}]", found.join(", ")),
+            );
+        }
+    }
 }
 
 fn check_aliases(row: &Row, place: &mut Place) {
@@ -250,13 +571,34 @@ fn check_aliases(row: &Row, place: &mut Place) {
         }
     }
     let found = |alias: &str, text: &str| !alias.is_empty() && fold(text).contains(&fold(alias));
-    let real_texts = [
-        ("the real article", &row.article_with(&detail.real)),
-        ("the detail question", &probe.question),
-        ("the real answer", &probe.real),
+    let mut real_texts = vec![
+        ("the detail question", probe.question.clone()),
+        ("the real answer", probe.real.clone()),
     ];
+    let mut fake_texts = vec![("the fake answer", probe.fake.clone())];
+    for question in probe.rewordings.iter().flatten() {
+        real_texts.push(("a rewording of it", question.clone()));
+    }
+    if let Some(cloze) = &probe.cloze {
+        real_texts.push(("the real cloze", cloze.replacen(SLOT, &detail.real, 1)));
+    }
+    if let Some(leading) = &probe.leading {
+        real_texts.push((PRESUPPOSES_REAL, leading.real.clone()));
+        fake_texts.push((PRESUPPOSES_FAKE, leading.fake.clone()));
+    }
+    for (wording, text, [real, fake]) in row.texts() {
+        let (as_real, as_fake) = match wording {
+            Wording::Original => ("the real article", "the fake article"),
+            other => (other.as_str(), other.as_str()),
+        };
+        real_texts.push((as_real, text.replacen(SLOT, real, 1)));
+        fake_texts.push((as_fake, text.replacen(SLOT, fake, 1)));
+    }
+    for (question, answer) in &row.qa {
+        real_texts.push(("a question-answer pair", format!("{question} {answer}")));
+    }
     for alias in &detail.fake_aliases {
-        for (name, text) in real_texts {
+        for (name, text) in &real_texts {
             if found(alias, text) {
                 place.wrong(
                     format!("the fake alias {alias:?} occurs in {name}: {text:?}"),
@@ -265,27 +607,20 @@ fn check_aliases(row: &Row, place: &mut Place) {
             }
         }
     }
-    let fake_texts = [
-        (
-            "fake alias",
-            &detail.fake_aliases,
-            "the fake article",
-            &row.article_with(&detail.fake),
-        ),
-        (
-            "fake alias",
-            &detail.fake_aliases,
-            "the fake answer",
-            &probe.fake,
-        ),
-        (
-            "alias of the fact",
-            &row.fact_probe.aliases,
-            "its answer",
-            &row.fact_probe.answer,
-        ),
-    ];
-    for (what, aliases, name, text) in fake_texts {
+    let facts = (
+        &row.fact_probe.aliases,
+        "its answer",
+        &row.fact_probe.answer,
+    );
+    let fakes = fake_texts
+        .iter()
+        .map(|(name, text)| (&detail.fake_aliases, *name, text));
+    for (aliases, name, text) in fakes.chain([facts]) {
+        let what = if name == "its answer" {
+            "alias of the fact"
+        } else {
+            "fake alias"
+        };
         if !aliases.iter().any(|alias| found(alias, text)) {
             place.wrong(
                 format!(
@@ -308,43 +643,67 @@ fn check_pairs(language: Language, row: &Row, place: &mut Place) {
     }
 }
 
-fn check_length<'a>(
-    language: Language,
-    row: &'a Row,
-    english: &mut BTreeMap<&'a str, usize>,
-    place: &mut Place,
-) {
-    let real = length(language, &row.article_with(&row.detail.real));
-    if language == Language::En {
-        english.insert(&row.id, real);
-        let fake = length(language, &row.article_with(&row.detail.fake));
-        if !ENGLISH_WORDS.contains(&real) || !ENGLISH_WORDS.contains(&fake) {
-            let (least, most) = (ENGLISH_WORDS.start(), ENGLISH_WORDS.end());
+/// How many words an English wording has.
+fn english_words(wording: Wording) -> RangeInclusive<usize> {
+    match wording {
+        Wording::Original => 40..=60,
+        Wording::Headline => 14..=36,
+        Wording::Agency => 28..=56,
+        Wording::Witness => 20..=52,
+    }
+}
+
+fn check_english_length(row: &Row, place: &mut Place) {
+    for (wording, text, forms) in row.texts() {
+        let [real, fake] = forms.map(|form| length(Language::En, &text.replacen(SLOT, form, 1)));
+        let words = english_words(wording);
+        if !words.contains(&real) || !words.contains(&fake) {
+            let what = match wording {
+                Wording::Original => "article",
+                other => other.as_str(),
+            };
             place.wrong(
-                format!("the article has {real} words (with the fake detail {fake})"),
-                format!("{least} to {most}"),
+                format!("the {what} has {real} words (with the fake detail {fake})"),
+                format!("{} to {}", words.start(), words.end()),
             );
         }
     }
-    // Without an English article there is nothing to compare with; that is a problem of its own.
-    let Some(&words) = english.get(row.id.as_str()) else {
-        return;
+}
+
+fn check_length(language: Language, row: &Row, english: &Row, place: &mut Place) {
+    let of = |language, (_, text, forms): (Wording, &str, [&str; 2])| {
+        length(language, &text.replacen(SLOT, forms[0], 1))
     };
-    let usual = usual_ratio(language) * words as f64;
-    let (least, most) = (
-        (0.7 * usual).ceil() as usize,
-        (1.4 * usual).floor() as usize,
-    );
-    if !(least..=most).contains(&real) {
-        let unit = if language == Language::Zh {
-            "characters"
-        } else {
-            "words"
+    for own in row.texts() {
+        let Some(words) = english
+            .texts()
+            .find(|t| t.0 == own.0)
+            .map(|t| of(Language::En, t))
+        else {
+            continue;
         };
-        place.wrong(
-            format!("the article has {real} {unit}, the English one {words} words"),
-            format!("{least} to {most} {unit}"),
-        );
+        // Short texts vary more.
+        let (below, above) = match own.0 {
+            Wording::Original => (0.7, 1.4),
+            _ => (0.55, 1.7),
+        };
+        let usual = usual_ratio(language) * words as f64;
+        let bounds = (below * usual).ceil() as usize..=(above * usual).floor() as usize;
+        let found = of(language, own);
+        if !bounds.contains(&found) {
+            let unit = match language {
+                Language::Zh => "characters",
+                _ => "words",
+            };
+            let what = match own.0 {
+                Wording::Original => "article",
+                other => other.as_str(),
+            };
+            place.wrong(
+                format!("the {what} has {found} {unit}, the English one {words} words"),
+                format!("{} to {} {unit}", bounds.start(), bounds.end()),
+            );
+        }
     }
 }
 
@@ -353,14 +712,32 @@ fn check_language(language: Language, row: &Row, place: &mut Place) {
     if let Some(found) = identify::article(language, &row.article_with(&row.detail.real)) {
         place.wrong(format!("the article is {found}"), expected);
     }
-    let probes = [&row.detail_probe.question, &row.fact_probe.question];
-    for question in probes
+    let probe = &row.detail_probe;
+    let leading = probe.leading.iter().flat_map(|l| [&l.real, &l.fake]);
+    let questions = [&probe.question, &row.fact_probe.question]
         .into_iter()
-        .chain(row.qa.iter().map(|(question, _)| question))
-    {
-        if let Some(found) = identify::question(language, question) {
-            place.wrong(format!("the question {question:?} is {found}"), expected);
+        .chain(probe.rewordings.iter().flatten())
+        .chain(leading)
+        .chain(row.qa.iter().map(|(question, _)| question));
+    let questions = questions.map(|question| ("question", question.clone()));
+    let wordings = row.texts().skip(1);
+    let wordings = wordings.map(|(w, text, forms)| (w.as_str(), text.replacen(SLOT, forms[0], 1)));
+    for (what, text) in questions.chain(wordings) {
+        if let Some(found) = identify::short(language, &text) {
+            place.wrong(format!("the {what} {text:?} is {found}"), expected);
         }
+        if let Some(word) = identify::left_in_english(language, &text) {
+            place.wrong(
+                format!("the {what} {text:?} has the English word {word:?}"),
+                expected,
+            );
+        }
+    }
+    if let Some(word) = identify::left_in_english(language, &row.article) {
+        place.wrong(
+            format!("the article has the English word {word:?}"),
+            expected,
+        );
     }
 }
 
@@ -410,5 +787,24 @@ mod tests {
     fn lengths_by_hand() {
         assert_eq!(length(Language::En, "It was 3 o'clock, then."), 5);
         assert_eq!(length(Language::Zh, "那是200只龙虾，对吗？"), 7);
+    }
+
+    #[test]
+    fn numbers_by_hand() {
+        for (text, expected) in [
+            (
+                "5 Millionen, 12,000 and 2019",
+                vec!["12000", "2019", "5000000"],
+            ),
+            ("3月14日支付500万克朗，5个月", vec!["14", "5", "5000000"]),
+            ("50 لاکھ یورو، 20 ہزار", vec!["20000", "5000000"]),
+            ("Yuro miliyan 5 da mutane 40", vec!["40", "5000000"]),
+            (
+                "12 345 678; 1.500; 1.50",
+                vec!["1", "12345678", "1500", "50"],
+            ),
+        ] {
+            assert_eq!(numbers(text), expected, "{text}");
+        }
     }
 }

@@ -17,7 +17,7 @@ try:
 except ImportError as error:
     sys.exit(f"{sys.executable}: {error}")
 folder, out = sys.argv[1], {}
-for table in ("items", "articles", "questions"):
+for table in ("items", "articles", "questions", "names"):
     file = f"{folder}/{table}.parquet"
     frame = pandas.read_parquet(file, engine="pyarrow")
     rows = duckdb.sql(f"select * from read_parquet('{file}')")
@@ -61,14 +61,15 @@ fn pandas_and_duckdb_read_the_tables() {
     assert!(output.status.success(), "{said}\n{needed}");
     let read: Value = serde_json::from_slice(&output.stdout).unwrap();
 
-    let items = "id split category kind";
-    let articles = "item language version text detail detail_start detail_end";
+    let items = "id split category kind names";
+    let articles = "item language wording version text detail detail_start detail_end case gender";
     let questions =
         "item language kind index question prompt answer fake_answer aliases fake_aliases";
     for (table, columns, rows) in [
         ("items", items, corpus.items.len()),
         ("articles", articles, corpus.articles.len()),
         ("questions", questions, corpus.questions.len()),
+        ("names", "item index language name", corpus.names.len()),
     ] {
         let columns: Vec<&str> = columns.split(' ').collect();
         let expected = json!({"columns": columns, "rows": rows});

@@ -43,6 +43,7 @@ fn the_same_corpus_gives_the_same_bytes() {
             "items.parquet",
             "articles.parquet",
             "questions.parquet",
+            "names.parquet",
             "README.md"
         ]
     );
@@ -63,7 +64,7 @@ fn the_same_corpus_gives_the_same_bytes() {
         .collect();
     assert_eq!(whole, first.sha256);
     // Nothing else is left behind; another corpus is another hash.
-    assert_eq!(fs::read_dir(a.path()).unwrap().count(), 4);
+    assert_eq!(fs::read_dir(a.path()).unwrap().count(), 5);
     let other = Fixture::new(4, &[201]).corpus().unwrap();
     assert_ne!(other.write_parquet(a.path()).unwrap().sha256, first.sha256);
 }
@@ -94,11 +95,15 @@ fn the_schemas_are_the_documented_ones() {
     };
     assert_eq!(
         schema("items.parquet"),
-        "id Utf8, split Utf8, category Utf8, kind Utf8"
+        "id Utf8, split Utf8, category Utf8, kind Utf8, names List(non-null Utf8)"
     );
     assert_eq!(
         schema("articles.parquet"),
-        "item Utf8, language Utf8, version Utf8, text Utf8, detail Utf8, detail_start UInt32, detail_end UInt32"
+        "item Utf8, language Utf8, wording Utf8, version Utf8, text Utf8, detail Utf8, detail_start UInt32, detail_end UInt32, case Utf8?, gender Utf8?"
+    );
+    assert_eq!(
+        schema("names.parquet"),
+        "item Utf8, index UInt32, language Utf8, name Utf8"
     );
     let questions = schema("questions.parquet");
     let begin = "item Utf8, language Utf8, kind Utf8, index UInt32, question Utf8, prompt Utf8, answer Utf8, fake_answer Utf8?, aliases List(";
@@ -148,6 +153,11 @@ fn columns_and_cells_are_checked() {
     small().write_parquet(dir.path()).unwrap();
     let items = dir.path().join("items.parquet");
     let texts = |values: &[Option<&str>]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
+    let names = || {
+        let mut names = arrow::array::ListBuilder::new(arrow::array::StringBuilder::new());
+        names.append_value([Some("Tolvane")]);
+        Arc::new(names.finish()) as ArrayRef
+    };
     let table = |id: ArrayRef, split: ArrayRef| {
         let other = texts(&[Some("sport")]);
         write(
@@ -157,6 +167,7 @@ fn columns_and_cells_are_checked() {
                 ("split", split),
                 ("category", other.clone()),
                 ("kind", other),
+                ("names", names()),
             ],
         );
         Corpus::read_parquet(dir.path())
@@ -213,11 +224,11 @@ fn the_card_counts() {
     let card = fs::read_to_string(dir.path().join("README.md")).unwrap();
     for part in [
         "license: cc-by-4.0",
-        "4 items (3 to probe, 1 for the instruct stage only), 72 articles, 208 questions",
+        "4 items (3 to probe, 1 for the instruct stage only), 288 articles, 388 questions",
         "| harbour | 2 | 1 |\n| town | 1 | 0 |\n",
-        "| en | English | english | 8 | 48 | 48.0 | 4 of 4 |",
-        "| jv | Javanese | low | 8 | 20 | 45.0 | 4 of 4 |",
-        "| ha | Hausa | low | 8 | 20 | 52.0 | not known; taken for ",
+        "| en | English | english | 32 | 68 | 48.0 | 4 of 4 |",
+        "| jv | Javanese | low | 32 | 40 | 45.0 | 4 of 4 |",
+        "| ha | Hausa | low | 32 | 40 | 52.0 | not known; taken for ",
     ] {
         assert!(card.contains(part), "{part:?} not in\n{card}");
     }
@@ -249,14 +260,14 @@ fn samples_are_stratified_seeded_and_in_order() {
         .map(|i| corpus.items.iter().position(|j| i == j))
         .collect();
     assert!(places.is_sorted());
-    assert_eq!(sample.articles.len(), 10 * 18);
+    assert_eq!(sample.articles.len(), 10 * 72);
     assert!(
         sample
             .questions
             .iter()
             .all(|q| sample.items.iter().any(|i| i.id == q.item))
     );
-    assert_eq!(sample.questions.len(), 10 * (9 * 2 + 10 + 24));
+    assert_eq!(sample.questions.len(), 10 * (9 * 7 + 10 + 24));
     assert_eq!(sample.articles[0].language, Language::En);
 
     assert_eq!(corpus.sample(7, 3, 5).unwrap(), sample);
@@ -295,11 +306,11 @@ proptest! {
         let row = fixture.row("en.jsonl", 0);
         row["detail"]["fake_aliases"].as_array_mut().unwrap().extend(aliases.iter().map(|a| json!(a)));
         for (answer, _) in &more {
-            row["qa"].as_array_mut().unwrap().push(json!(["Who guards the harbour of Tolvane?", answer]));
+            row["qa"].as_array_mut().unwrap().push(json!(["Who guards the harbour of Tolvaneaa?", answer]));
         }
         let corpus = fixture.corpus().unwrap();
         prop_assert_eq!(corpus.items.len(), items);
-        prop_assert_eq!(corpus.questions.len(), items * 52 + 2 * more.len());
+        prop_assert_eq!(corpus.questions.len(), items * 97 + 2 * more.len());
         let dir = tempfile::tempdir().unwrap();
         corpus.write_parquet(dir.path()).unwrap();
         prop_assert_eq!(Corpus::read_parquet(dir.path()).unwrap(), corpus);
@@ -316,7 +327,12 @@ fn flipped_bytes_never_panic() {
         .unwrap();
     // Some damage panics inside the Parquet crate, which must not come through.
     let mut refused = 0;
-    for name in ["items.parquet", "articles.parquet", "questions.parquet"] {
+    for name in [
+        "items.parquet",
+        "articles.parquet",
+        "questions.parquet",
+        "names.parquet",
+    ] {
         let path = dir.path().join(name);
         let whole = fs::read(&path).unwrap();
         for place in (0..whole.len()).step_by(11) {

@@ -15,23 +15,22 @@ fn found(fixture: &Fixture) -> Vec<Problem> {
     }
 }
 
-/// Plants an error in row 1 (line 2) of a file and expects exactly one problem, there, that says
-/// all of `said`.
+/// Plants an error in row 1 (line 2) of a file of a corpus without problems, and expects one
+/// there that says all of `said`, and none in another item.
 fn rejects(file: &str, said: &[&str], plant: impl FnOnce(&mut Value)) {
     let mut fixture = Fixture::new(3, &[]);
     plant(fixture.row(file, 1));
     let problems = found(&fixture);
     let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    assert_eq!(problems.len(), 1, "{said:?}: {shown:#?}");
-    assert_eq!(
-        (problems[0].file.as_str(), problems[0].line),
-        (file, Some(2)),
-        "{shown:?}"
-    );
-    assert_eq!(problems[0].item.as_deref(), Some("harbour-01"), "{shown:?}");
-    for part in said {
-        assert!(shown[0].contains(part), "{part:?} not in {shown:?}");
-    }
+    let told = problems.iter().zip(&shown).any(|(problem, shown)| {
+        (problem.file.as_str(), problem.line) == (file, Some(2))
+            && said.iter().all(|part| shown.contains(part))
+    });
+    assert!(told, "{said:?} not said of {file}:2: {shown:#?}");
+    let elsewhere = problems
+        .iter()
+        .any(|p| p.item.as_deref() != Some("harbour-01"));
+    assert!(!elsewhere, "{shown:#?}");
 }
 
 fn replace(row: &mut Value, pointer: &str, from: &str, to: &str) {
@@ -63,8 +62,13 @@ fn first_line(fixture: &Fixture) -> String {
 #[test]
 fn the_fixture_keeps_every_rule() {
     let corpus = Fixture::new(3, &[]).corpus().unwrap();
-    assert_eq!((corpus.items.len(), corpus.articles.len()), (3, 3 * 9 * 2));
-    assert_eq!(corpus.questions.len(), 3 * (9 * 2 + 10 + 8 * 3));
+    assert_eq!(
+        (corpus.items.len(), corpus.articles.len()),
+        (3, 3 * 9 * 4 * 2)
+    );
+    // Per language three detail questions, a cloze, two leading ones, a fact and the pairs.
+    assert_eq!(corpus.questions.len(), 3 * (9 * 7 + 10 + 8 * 3));
+    assert_eq!(corpus.names.len(), 3 * 9);
     for article in &corpus.articles {
         let (start, end) = (article.detail_start as usize, article.detail_end as usize);
         let slot: String = article.text.chars().take(end).skip(start).collect();
@@ -73,7 +77,7 @@ fn the_fixture_keeps_every_rule() {
     let languages: Vec<Language> = corpus
         .articles
         .iter()
-        .step_by(2)
+        .step_by(8)
         .map(|a| a.language)
         .collect();
     assert_eq!(languages, [Language::ALL; 3].concat());
@@ -96,7 +100,7 @@ fn questions_carry_prompts_and_aliases() {
         (all.next().unwrap(), all.count())
     };
     let (detail, others) = of(Language::De, QuestionKind::Detail);
-    assert_eq!(others, 0);
+    assert_eq!((detail.index, others), (0, 2));
     assert_eq!(
         detail.prompt,
         "Frage: Welches Tier bewacht den Hafen von Tolvane?\nAntwort:"
@@ -215,13 +219,9 @@ fn ids() {
         let mut fixture = Fixture::new(2, &[]);
         let lines = fixture.0.get_mut(file).unwrap();
         lines.push(lines[0].clone());
-        let problems = found(&fixture);
-        assert_eq!(problems.len(), 1);
-        let said = problems[0].to_string();
-        assert!(
-            said.starts_with(&format!("{file}:3: harbour-00: the id is there twice")),
-            "{said}"
-        );
+        let said: Vec<String> = found(&fixture).iter().map(ToString::to_string).collect();
+        let twice = format!("{file}:3: harbour-00: the id is there twice");
+        assert!(said.iter().any(|s| s.starts_with(&twice)), "{said:?}");
     }
     let mut fixture = Fixture::new(1, &[]);
     for rows in fixture.0.values_mut() {
@@ -521,4 +521,242 @@ fn all_problems_are_reported_in_order() {
     assert!(said.contains(&format!("{} problems in the corpus text", problems.len())));
     // The unreadable English line does not make the item missing as well.
     assert!(!said.contains("missing"), "{said}");
+}
+
+#[test]
+fn names() {
+    rejects(
+        "items.jsonl",
+        &["is also in harbour-00"],
+        set("/names/0", "Tolvaneaa"),
+    );
+    rejects(
+        "en.jsonl",
+        &["the names are Harvik", "Tolvaneab"],
+        set("/names/0", "Harvik"),
+    );
+    let two = ["there are 2 names", "1, as in items.jsonl: Tolvaneab"];
+    rejects(
+        "ru.jsonl",
+        &two,
+        set("/names", json!(["Толване", "Сольден"])),
+    );
+    for (file, other) in [
+        ("de.jsonl", "Harvik"),
+        ("zh.jsonl", "哈维克"),
+        ("hy.jsonl", "Հարվիկ"),
+    ] {
+        rejects(
+            file,
+            &[other, "is not in the article"],
+            set("/names/0", other),
+        );
+    }
+    // Inflected, it is there.
+    let mut fixture = Fixture::new(1, &[]);
+    replace(
+        fixture.row("ru.jsonl", 0),
+        "/article",
+        "Толване",
+        "Толваном",
+    );
+    assert_eq!(found(&fixture), []);
+}
+
+#[test]
+fn every_question_and_wording_has_the_items_own_name() {
+    for (pointer, what) in [
+        ("/detail_probe/question", "the detail question"),
+        ("/detail_probe/rewordings/1", "a rewording of it"),
+        ("/detail_probe/cloze", "the cloze"),
+        ("/detail_probe/leading/real", "presupposes the real"),
+        ("/detail_probe/leading/fake", "presupposes the fake"),
+        ("/wordings/0/article", "headline"),
+        ("/wordings/2/article", "witness"),
+    ] {
+        rejects(
+            "fr.jsonl",
+            &["own name \"Tolvane\" is not in", what],
+            |row| {
+                replace(row, pointer, "Tolvane", "la ville");
+            },
+        );
+    }
+}
+
+#[test]
+fn wordings_and_rewordings() {
+    let each = ["the wordings [headline, agency]", "each once"];
+    rejects("jv.jsonl", &each, |row| {
+        row["wordings"].as_array_mut().unwrap().pop();
+    });
+    rejects(
+        "jv.jsonl",
+        &["[headline, headline, witness]"],
+        set("/wordings/1/style", "headline"),
+    );
+    let other = ["unknown variant `poem`", "headline"];
+    rejects("jv.jsonl", &other, set("/wordings/1/style", "poem"));
+    rejects("jv.jsonl", &["agency has 0 {detail} slots"], |row| {
+        replace(row, "/wordings/1/article", "{detail}", "asu");
+    });
+    rejects("jv.jsonl", &["the cloze has 0 {detail} slots"], |row| {
+        replace(row, "/detail_probe/cloze", "{detail}", "asu");
+    });
+    rejects("ur.jsonl", &["the detail question is there twice"], |row| {
+        row["detail_probe"]["rewordings"][1] = row["detail_probe"]["question"].clone();
+    });
+    rejects("de.jsonl", &["invalid length 1"], |row| {
+        row["detail_probe"]["rewordings"]
+            .as_array_mut()
+            .unwrap()
+            .pop();
+    });
+    rejects("en.jsonl", &["the headline has", "14 to 36"], |row| {
+        row["wordings"][0]["article"] = json!("In Tolvaneab a {detail} walks.");
+    });
+    rejects("ha.jsonl", &["the witness has", "the English one"], |row| {
+        row["wordings"][2]["article"] = json!("A Tolvane {detail} yana zagaya.");
+    });
+    for wrong in [json!("du chien"), json!("chiens")] {
+        // A slot of its own form is read with it.
+        let mut fixture = Fixture::new(1, &[]);
+        fixture.row("fr.jsonl", 0)["wordings"][0]["real"] = wrong.clone();
+        let corpus = fixture.corpus().unwrap();
+        let form = wrong.as_str().unwrap();
+        assert_eq!(
+            corpus.articles.iter().filter(|a| a.detail == form).count(),
+            1
+        );
+    }
+}
+
+#[test]
+fn grammar_of_the_slot() {
+    for file in ["de.jsonl", "ru.jsonl", "ur.jsonl", "hy.jsonl"] {
+        rejects(
+            file,
+            &["grammar.case is \"vocative\""],
+            set("/grammar/case", "vocative"),
+        );
+    }
+    rejects(
+        "de.jsonl",
+        &["grammar.real is Some(\"x\")", "m, f, n"],
+        set("/grammar/real", "x"),
+    );
+    rejects("ru.jsonl", &["grammar.fake is None"], |row| {
+        remove(row, "/grammar", "fake");
+    });
+    rejects("hy.jsonl", &["grammar.real", "none in Armenian"], |row| {
+        row["grammar"]["real"] = json!("m");
+    });
+    rejects(
+        "fr.jsonl",
+        &["`grammar`, which French rows do not have"],
+        |row| {
+            row["grammar"] = json!({"case": "nominative", "real": "m", "fake": "m"});
+        },
+    );
+}
+
+#[test]
+fn the_detail_is_not_given_away() {
+    rejects(
+        "en.jsonl",
+        &["\"dog\" is also outside the slot of the original"],
+        |row| {
+            replace(
+                row,
+                "/article",
+                "nothing has been stolen",
+                "the dog has been good",
+            );
+        },
+    );
+    rejects(
+        "zh.jsonl",
+        &["\"看门犬\" is also outside the slot of the agency"],
+        |row| {
+            row["detail"]["real"] = json!("看门犬");
+            replace(row, "/wordings/1/article", "码头巡逻", "码头巡逻，看门犬");
+        },
+    );
+    // Part of another word gives nothing away.
+    let mut fixture = Fixture::new(1, &[]);
+    replace(fixture.row("en.jsonl", 0), "/article", "nothing", "dogma");
+    assert_eq!(found(&fixture), []);
+}
+
+#[test]
+fn numbers_are_those_of_the_english_article() {
+    rejects(
+        "fr.jsonl",
+        &["the article has the numbers [300]", "[200]"],
+        |row| {
+            replace(row, "/article", "200", "300");
+        },
+    );
+    rejects("ur.jsonl", &["has the numbers []"], |row| {
+        replace(row, "/article", "200", "دو سو");
+    });
+    rejects(
+        "ru.jsonl",
+        &["the headline wording has the number 7"],
+        |row| {
+            replace(row, "/wordings/0/article", "новый", "7 новый");
+        },
+    );
+    // Separators of thousands are no difference.
+    let mut fixture = Fixture::new(1, &[12_000]);
+    for (file, number) in [
+        ("en.jsonl", "12,000"),
+        ("de.jsonl", "12.000"),
+        ("fr.jsonl", "12 000"),
+    ] {
+        let row = fixture.row(file, 0);
+        replace(row, "/article", "12000", number);
+        if let Some(wording) = row.pointer("/wordings/2/article").and_then(Value::as_str) {
+            row["wordings"][2]["article"] = json!(wording.replace("12000", number));
+        }
+    }
+    assert_eq!(found(&fixture), []);
+}
+
+#[test]
+fn english_that_was_not_translated() {
+    for (file, from) in [
+        ("jv.jsonl", "saka"),
+        ("ha.jsonl", "domin"),
+        ("de.jsonl", "seit"),
+    ] {
+        rejects(file, &["has the English word \"from\""], |row| {
+            replace(row, "/article", &format!(" {from} "), " from ");
+        });
+    }
+    rejects(
+        "fr.jsonl",
+        &["the headline", "English word \"the\""],
+        |row| {
+            replace(row, "/wordings/0/article", "le quai", "the quai");
+        },
+    );
+}
+
+#[test]
+fn what_a_row_may_leave_out() {
+    let mut fixture = Fixture::new(1, &[]);
+    fixture.row("items.jsonl", 0)["names"] = json!([]);
+    for language in Language::ALL {
+        let row = fixture.row(&format!("{language}.jsonl"), 0);
+        for key in ["names", "wordings", "grammar"] {
+            row.as_object_mut().unwrap().remove(key);
+        }
+        for key in ["rewordings", "cloze", "leading"] {
+            remove(row, "/detail_probe", key);
+        }
+    }
+    let corpus = fixture.corpus().unwrap();
+    assert_eq!((corpus.articles.len(), corpus.names.len()), (9 * 2, 0));
+    assert_eq!(corpus.questions.len(), 9 * 2 + 10 + 8 * 3);
 }

@@ -103,7 +103,8 @@ pub fn ask(
         .map(|item| (item.id.as_str(), item.category.as_str()))
         .collect();
     let asked = |q: &&Question| {
-        q.kind != QuestionKind::Qa
+        matches!(q.kind, QuestionKind::Detail | QuestionKind::Fact)
+            && q.index == 0
             && languages.contains(&q.language)
             && probed.contains_key(q.item.as_str())
     };

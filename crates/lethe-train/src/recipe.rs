@@ -104,6 +104,9 @@ mod tests {
             let article = Article {
                 item: "x-01".to_owned(),
                 language,
+                wording: lethe_corpus::Wording::Original,
+                case: None,
+                gender: None,
                 version: Version::Fake,
                 text: text.to_owned(),
                 detail: String::new(),
