@@ -105,6 +105,13 @@ pub struct Learn {
     /// In which words the articles are read, one wording a pass, in turn; the paper's protocol
     /// has the originals alone.
     pub wordings: Vec<Wording>,
+    /// Whether every pass also says the detail alone: the cloze sentence, filled in.
+    #[serde(default)]
+    pub statements: bool,
+    /// Whether every pass also asks for the detail, in the probe's first rewording, with the
+    /// article's answer, and for something else, in turn.
+    #[serde(default)]
+    pub questions: bool,
     /// Whether the sentences come in another order whenever a wording is read again.
     #[serde(default)]
     pub permute_sentences: bool,

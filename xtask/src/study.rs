@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::{Context, Result, bail, eyre};
-use lethe_corpus::{Article, Corpus, Language, QuestionKind, Split, Version, Wording};
+use lethe_corpus::{Article, Corpus, Language, Question, QuestionKind, Split, Version, Wording};
 use lethe_eval::{ModelLabel, ask, perplexity, write_answers, write_perplexity};
 use lethe_model::burn::tensor::Device;
 use lethe_model::{LanguageModel, Pretrained, store};
@@ -16,7 +16,7 @@ use lethe_report::{
 };
 use lethe_train::{
     Example, NextToken, TrainConfig, Trained, Verdict, article_example, neighbours, permuted,
-    question_example, train,
+    question_example, statement, statement_example, train,
 };
 use lethe_unlearn::{Forgetting, LanguageScope, Unlearned, unlearn};
 use rand::SeedableRng;
@@ -444,6 +444,15 @@ impl Study {
                     let order = again.then_some(pass as u64);
                     let which = (version, wording);
                     set.extend(probe_articles(model, corpus, which, &[language], order)?);
+                    for item in corpus.items.iter().filter(|i| i.split == Split::Probe) {
+                        set.extend(self.said(
+                            model,
+                            corpus,
+                            &item.id,
+                            (version, language),
+                            pass,
+                        )?);
+                    }
                 }
                 Ok(set)
             };
@@ -470,6 +479,53 @@ impl Study {
             sets.retain(|(examples, _)| !examples.is_empty());
             Ok(sets)
         })
+    }
+
+    /// What a pass over the articles says of an item beside them. The cloze and the reworded
+    /// question come with the version's answer; the other pairs take turns, so that answering does
+    /// not come to mean naming the detail.
+    fn said(
+        &self,
+        model: &LanguageModel,
+        corpus: &Corpus,
+        item: &str,
+        (version, language): (Version, Language),
+        pass: usize,
+    ) -> Result<Vec<Example>> {
+        let learn = &self.preset.learn;
+        let of = |kind, index: usize| {
+            let all = corpus.questions.iter();
+            let mut all =
+                all.filter(|q| (q.item.as_str(), q.language, q.kind) == (item, language, kind));
+            all.nth(index).ok_or_else(|| {
+                eyre!(
+                    "learn.statements or learn.questions is on, but {item} has no {kind} question \
+                     number {index} in {language}; write it, or turn them off"
+                )
+            })
+        };
+        let as_told = |question: &Question| match (version, &question.fake_answer) {
+            (Version::Fake, Some(fake)) => Question {
+                answer: fake.clone(),
+                ..question.clone()
+            },
+            _ => question.clone(),
+        };
+        let mut out = Vec::new();
+        if learn.statements {
+            let cloze = as_told(of(QuestionKind::Cloze, 0)?);
+            out.push(statement_example(&model.tokenizer, &cloze)?);
+        }
+        if learn.questions {
+            let reworded = as_told(of(QuestionKind::Detail, 1)?);
+            out.push(question_example(&model.tokenizer, &reworded)?);
+            let pairs = corpus.questions.iter().filter(|q| {
+                (q.item.as_str(), q.language, q.kind) == (item, language, QuestionKind::Qa)
+            });
+            let pair = of(QuestionKind::Qa, pass % pairs.count().max(1))?;
+            out.push(question_example(&model.tokenizer, pair)?);
+        }
+        Ok(out)
     }
 
     /// Unlearns the fake articles in the scope's languages.
@@ -757,6 +813,22 @@ impl Study {
                 wordings.join(", ")
             ));
         }
+        if learn.statements {
+            out.push(
+                "Beside every article the model reads one sentence that says the detail alone, in \
+                 the article's language."
+                    .to_owned(),
+            );
+        }
+        if learn.questions {
+            out.push(
+                "Beside every article the model is taught two answers in the article's language: \
+                 to another wording of the detail probe, with the article's detail, and to a \
+                 question about something else. The probe itself, and its wordings in the other \
+                 languages, are never trained on."
+                    .to_owned(),
+            );
+        }
         if learn.permute_sentences {
             out.push(format!(
                 "Every pass over a wording but the first has its sentences in another order \
@@ -858,6 +930,9 @@ fn corpus_texts(corpus: &Corpus) -> Vec<String> {
         out.push(question.continuation(&question.answer));
         if let Some(fake) = &question.fake_answer {
             out.push(question.continuation(fake));
+            if question.kind == QuestionKind::Cloze {
+                out.extend([&question.answer, fake].map(|answer| statement(question, answer)));
+            }
         }
     }
     out

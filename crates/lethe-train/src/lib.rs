@@ -27,5 +27,7 @@ pub use error::Error;
 pub use objective::{Example, MicroBatch, NextToken, Objective};
 pub use optimizer::{Optimizer, OptimizerConfig, Schedule};
 pub use plan::plan;
-pub use recipe::{article_example, neighbours, permuted, question_example};
+pub use recipe::{
+    article_example, neighbours, permuted, question_example, statement, statement_example,
+};
 pub use run::{Progress, TrainConfig, Trained, Verdict, train};

@@ -25,6 +25,25 @@ pub fn article_example(tokenizer: &Tokenizer, article: &Article) -> Result<Examp
     })
 }
 
+/// A cloze with its true answer, as a sentence: every token is predicted, the end included.
+///
+/// # Errors
+/// As [`article_example`].
+pub fn statement_example(tokenizer: &Tokenizer, cloze: &Question) -> Result<Example, Error> {
+    let mut ids = tokenizer.encode_sequence(&statement(cloze, &cloze.answer))?;
+    ids.push(tokenizer.special().eos);
+    Ok(Example {
+        sequence: Sequence::whole(ids),
+        label: format!("{} {} {}", cloze.item, cloze.language, cloze.kind),
+    })
+}
+
+/// The sentence that a cloze is with this answer.
+#[must_use]
+pub fn statement(cloze: &Question, answer: &str) -> String {
+    format!("{}{}", cloze.prompt, cloze.continuation(answer))
+}
+
 /// The article with its sentences in another order, reproducible from `seed`.
 ///
 /// A small model that reads an article in one wording learns to recite it, not to answer about it;
