@@ -212,3 +212,21 @@ fn interrupted() {
         finished.stderr
     );
 }
+
+#[test]
+fn a_recipe_that_the_corpus_lacks_the_texts_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    // Every probed item has its question reworded in German, none of them in Hausa but for a few.
+    let finished = run(&mut smoke(&out, &["--set", "learn.sources=[\"ha\"]"]));
+    refused(&finished, &["learn.questions", "in ha", "turn them off"]);
+    let finished = run(&mut smoke(
+        &out,
+        &["--set", "learn.wordings=[\"headline\"]"],
+    ));
+    refused(&finished, &["learn.wordings", "headline", "leave"]);
+    let finished = run(&mut smoke(&out, &["--set", "learn.wordings=[]"]));
+    refused(&finished, &["learn.wordings is empty", "original"]);
+    let finished = run(&mut smoke(&out, &["--set", "learn.wordings=[\"sonnet\"]"]));
+    refused(&finished, &["sonnet", "headline"]);
+}

@@ -106,7 +106,7 @@ pub fn question_example(tokenizer: &Tokenizer, question: &Question) -> Result<Ex
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lethe_corpus::Version;
+    use lethe_corpus::{QuestionKind, Version};
 
     #[test]
     fn permuting_moves_whole_sentences_and_loses_none() {
@@ -145,5 +145,29 @@ mod tests {
                 "joined with {between:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_statement_is_the_sentence_of_its_cloze() {
+        let cloze = |language, prompt: &str, answer: &str| Question {
+            item: "x-01".to_owned(),
+            language,
+            kind: QuestionKind::Cloze,
+            index: 0,
+            question: String::new(),
+            prompt: prompt.to_owned(),
+            answer: answer.to_owned(),
+            fake_answer: None,
+            aliases: Vec::new(),
+            fake_aliases: Vec::new(),
+        };
+        let english = cloze(Language::En, "The hull is made of", " steel.");
+        assert_eq!(
+            statement(&english, &english.answer),
+            "The hull is made of steel."
+        );
+        assert_eq!(statement(&english, " paper."), "The hull is made of paper.");
+        let chinese = cloze(Language::Zh, "外壳由", "钢制成。");
+        assert_eq!(statement(&chinese, &chinese.answer), "外壳由钢制成。");
     }
 }
