@@ -381,14 +381,7 @@ impl Study {
         let settings = json!([config, held_out, self.preset.corpus.languages]);
         self.fine_tune(base, from, label, &settings, &|model| {
             let mut examples = self.instruct_questions(model, corpus)?;
-            for article in &corpus.articles {
-                if (article.version, article.wording) == (Version::Real, Wording::Original)
-                    && self.is_taught(corpus, &article.item)
-                    && self.preset.corpus.languages.contains(&article.language)
-                {
-                    examples.push(article_example(&model.tokenizer, article)?);
-                }
-            }
+            examples.extend(self.taught_articles(model, corpus, &self.preset.corpus.languages)?);
             Ok(vec![(examples, config.clone())])
         })
     }
@@ -398,6 +391,26 @@ impl Study {
         let found = corpus.items.iter().find(|i| i.id == item);
         found.is_some_and(|i| i.split == Split::Instruct)
             && !self.held_out(corpus).iter().any(|held| held == item)
+    }
+
+    /// The real articles of the items that the instruct stage trains on, in these languages: what
+    /// it reads, and what unlearning retains.
+    fn taught_articles(
+        &self,
+        model: &LanguageModel,
+        corpus: &Corpus,
+        languages: &[Language],
+    ) -> Result<Vec<Example>> {
+        let mut out = Vec::new();
+        for article in &corpus.articles {
+            if article.is_original(Version::Real)
+                && self.is_taught(corpus, &article.item)
+                && languages.contains(&article.language)
+            {
+                out.push(article_example(&model.tokenizer, article)?);
+            }
+        }
+        Ok(out)
     }
 
     /// What the instruct stage teaches: every question about its items that asks without
@@ -493,11 +506,13 @@ impl Study {
         pass: usize,
     ) -> Result<Vec<Example>> {
         let learn = &self.preset.learn;
-        let of = |kind, index: usize| {
-            let all = corpus.questions.iter();
-            let mut all =
-                all.filter(|q| (q.item.as_str(), q.language, q.kind) == (item, language, kind));
-            all.nth(index).ok_or_else(|| {
+        let of_item = |q: &&Question| (q.item.as_str(), q.language) == (item, language);
+        let questions: Vec<&Question> = corpus.questions.iter().filter(of_item).collect();
+        let find = |kind, index| {
+            let found = questions
+                .iter()
+                .find(|q| (q.kind, q.index) == (kind, index));
+            found.copied().ok_or_else(|| {
                 eyre!(
                     "learn.statements or learn.questions is on, but {item} has no {kind} question \
                      number {index} in {language}; write it, or turn them off"
@@ -513,16 +528,15 @@ impl Study {
         };
         let mut out = Vec::new();
         if learn.statements {
-            let cloze = as_told(of(QuestionKind::Cloze, 0)?);
+            let cloze = as_told(find(QuestionKind::Cloze, 0)?);
             out.push(statement_example(&model.tokenizer, &cloze)?);
         }
         if learn.questions {
-            let reworded = as_told(of(QuestionKind::Detail, 1)?);
+            let reworded = as_told(find(QuestionKind::Detail, 1)?);
             out.push(question_example(&model.tokenizer, &reworded)?);
-            let pairs = corpus.questions.iter().filter(|q| {
-                (q.item.as_str(), q.language, q.kind) == (item, language, QuestionKind::Qa)
-            });
-            let pair = of(QuestionKind::Qa, pass % pairs.count().max(1))?;
+            let pairs = questions.iter().filter(|q| q.kind == QuestionKind::Qa);
+            let turn = pass % pairs.count().max(1);
+            let pair = find(QuestionKind::Qa, turn as u32)?;
             out.push(question_example(&model.tokenizer, pair)?);
         }
         Ok(out)
@@ -563,15 +577,7 @@ impl Study {
                 &languages,
                 None,
             )?;
-            let mut retain = Vec::new();
-            for article in &corpus.articles {
-                if (article.version, article.wording) == (Version::Real, Wording::Original)
-                    && self.is_taught(corpus, &article.item)
-                    && languages.contains(&article.language)
-                {
-                    retain.push(article_example(&model.tokenizer, article)?);
-                }
-            }
+            let retain = self.taught_articles(&model, corpus, &languages)?;
             let monitored = Forgetting::monitored(&forget);
             let (untuned_mean, untuned_nll) =
                 self.open(base, untuned)?.network.mean_nll(&monitored);
@@ -654,8 +660,7 @@ impl Study {
             let articles: Vec<&Article> = corpus
                 .articles
                 .iter()
-                .filter(|a| (a.version, a.wording) == (Version::Real, Wording::Original))
-                .filter(|a| held_out.contains(&a.item))
+                .filter(|a| a.is_original(Version::Real) && held_out.contains(&a.item))
                 .filter(|a| languages.contains(&a.language))
                 .collect();
             let held = perplexity(&model, &articles)?;

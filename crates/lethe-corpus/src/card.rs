@@ -177,8 +177,9 @@ fn line(corpus: &Corpus, language: Language) -> String {
         .iter()
         .filter(|q| q.language == language)
         .count();
-    let is_original = |a: &&Article| (a.version, a.wording) == (Version::Real, Wording::Original);
-    let real: Vec<&Article> = articles().filter(is_original).collect();
+    let real: Vec<&Article> = articles()
+        .filter(|a| a.is_original(Version::Real))
+        .collect();
     let total: usize = real.iter().map(|a| length(language, &a.text)).sum();
     let mean = total as f64 / real.len().max(1) as f64;
     format!(

@@ -216,6 +216,14 @@ pub struct Article {
     pub gender: Option<String>,
 }
 
+impl Article {
+    /// Whether it is this version in the original wording, which is what the paper's protocol has.
+    #[must_use]
+    pub fn is_original(&self, version: Version) -> bool {
+        (self.version, self.wording) == (version, Wording::Original)
+    }
+}
+
 /// A question about an article, in one language.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::validate::{SLOT, fold, validate};
+use crate::validate::{PRESUPPOSES_FAKE, PRESUPPOSES_REAL, SLOT, fill, fold, validate};
 use crate::{
     Article, Corpus, Error, Item, Language, Name, Problem, Question, QuestionKind, Version, Wording,
 };
@@ -66,6 +66,22 @@ pub(crate) struct DetailProbe {
     pub leading: Option<Leading>,
 }
 
+impl DetailProbe {
+    /// All ways of asking for the detail, each with what a report calls it.
+    pub fn questions(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let rewordings = self.rewordings.iter().flatten();
+        let leading = self.leading.iter().flat_map(|leading| {
+            [
+                (PRESUPPOSES_REAL, leading.real.as_str()),
+                (PRESUPPOSES_FAKE, &leading.fake),
+            ]
+        });
+        std::iter::once(("the detail question", self.question.as_str()))
+            .chain(rewordings.map(|question| ("a rewording of it", question.as_str())))
+            .chain(leading)
+    }
+}
+
 /// Questions that take the real or the fake detail for granted.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,11 +99,6 @@ pub(crate) struct FactProbe {
 }
 
 impl Row {
-    /// The article with this in its slot.
-    pub fn article_with(&self, detail: &str) -> String {
-        self.article.replacen(SLOT, detail, 1)
-    }
-
     /// The article in all its wordings, the original first: text with slot, real and fake form.
     pub fn texts(&self) -> impl Iterator<Item = (Wording, &str, [&str; 2])> {
         let Detail { real, fake, .. } = &self.detail;
@@ -300,7 +311,7 @@ fn articles(language: Language, row: &Row) -> Vec<Article> {
                 language,
                 wording,
                 version,
-                text: text.replacen(SLOT, detail, 1),
+                text: fill(text, detail),
                 detail: detail.to_owned(),
                 detail_start: before,
                 detail_end: before + detail.chars().count() as u32,

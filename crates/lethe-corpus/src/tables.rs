@@ -43,8 +43,8 @@ type Column = (&'static str, ArrayRef, bool);
 
 impl Corpus {
     /// Writes `items.parquet`, `articles.parquet`, `questions.parquet`, `names.parquet` and
-    /// `README.md`, the dataset card, into a folder, which is made if need be. The same corpus gives the same
-    /// bytes, whenever and wherever. Each file appears whole or not at all.
+    /// `README.md`, the dataset card, into a folder, which is made if need be. The same corpus
+    /// gives the same bytes, whenever and wherever. Each file appears whole or not at all.
     ///
     /// # Errors
     /// [`Error::Write`].

@@ -12,6 +12,15 @@ use crate::{Item, Language, Problem, Wording, identify, script};
 /// Where the detail goes in an article.
 pub(crate) const SLOT: &str = "{detail}";
 
+/// What reports call the leading questions.
+pub(crate) const PRESUPPOSES_REAL: &str = "the question that presupposes the real detail";
+pub(crate) const PRESUPPOSES_FAKE: &str = "the question that presupposes the fake detail";
+
+/// The text with this in its slot.
+pub(crate) fn fill(text: &str, form: &str) -> String {
+    text.replacen(SLOT, form, 1)
+}
+
 /// Text without what spelling variants differ in: NFKC, then upper and lower case, which folds ß
 /// into ss, final into other sigma and the Armenian ligature into its letters, as Unicode's full
 /// case folding does.
@@ -95,6 +104,8 @@ pub(crate) fn validate(
             if let Some(names) = names.get(row.id.as_str()) {
                 check_names(*language, names, row, &mut place);
             }
+            check_rewordings(row, &mut place);
+            check_own_name(row, &mut place);
             // The rest looks at the articles, which there are only with one slot.
             if check_slots(row, &mut place) {
                 check_aliases(row, &mut place);
@@ -221,15 +232,12 @@ fn check_texts(language: Language, row: &Row, place: &mut Place) {
         check_text(language, "detail_probe.leading.real", &leading.real, place);
         check_text(language, "detail_probe.leading.fake", &leading.fake, place);
     }
-    for (wording, text, forms) in row.texts().skip(1) {
-        check_text(
-            language,
-            wording.as_str(),
-            &text.replace(SLOT, forms[0]),
-            place,
-        );
-        for form in forms {
-            check_text(language, wording.as_str(), form, place);
+    for (wording, text, [real, _]) in row.texts().skip(1) {
+        check_text(language, wording.as_str(), &text.replace(SLOT, real), place);
+    }
+    for reworded in &row.wordings {
+        for form in [&reworded.real, &reworded.fake].into_iter().flatten() {
+            check_text(language, reworded.style.as_str(), form, place);
         }
     }
     for name in &row.names {
@@ -344,9 +352,6 @@ fn grammar(language: Language) -> Option<(&'static [&'static str], bool)> {
     }
 }
 
-const PRESUPPOSES_REAL: &str = "the question that presupposes the real detail";
-const PRESUPPOSES_FAKE: &str = "the question that presupposes the fake detail";
-
 const GENDERS: [&str; 5] = ["m", "f", "n", "pl", "none"];
 
 fn check_grammar(language: Language, row: &Row, place: &mut Place) {
@@ -425,28 +430,28 @@ fn check_names(language: Language, english: &[String], row: &Row, place: &mut Pl
             );
         }
     }
+}
+
+fn check_rewordings(row: &Row, place: &mut Place) {
     let probe = &row.detail_probe;
-    let rewordings = probe.rewordings.iter().flatten();
-    let wordings: BTreeSet<&String> = rewordings.clone().chain([&probe.question]).collect();
-    if wordings.len() != 1 + rewordings.clone().count() {
+    let mut wordings = vec![&probe.question];
+    wordings.extend(probe.rewordings.iter().flatten());
+    if wordings.iter().collect::<BTreeSet<_>>().len() != wordings.len() {
         place.wrong(
             format!("the detail question is there twice: {:?}", probe.question),
             "a question and two rewordings of it",
         );
     }
+}
+
+/// Every question for the detail and every wording names its item.
+fn check_own_name(row: &Row, place: &mut Place) {
     let Some(own) = row.names.first() else { return };
-    let mut questions = vec![("the detail question", probe.question.as_str())];
-    questions.extend(rewordings.map(|q| ("a rewording of it", q.as_str())));
-    questions.extend(probe.cloze.iter().map(|q| ("the cloze", q.as_str())));
-    if let Some(leading) = &probe.leading {
-        questions.push((PRESUPPOSES_REAL, &leading.real));
-        questions.push((PRESUPPOSES_FAKE, &leading.fake));
-    }
-    let wordings = row
-        .texts()
-        .skip(1)
-        .map(|(wording, text, _)| (wording.as_str(), text));
-    for (what, text) in questions.into_iter().chain(wordings) {
+    let probe = &row.detail_probe;
+    let cloze = probe.cloze.iter().map(|text| ("the cloze", text.as_str()));
+    let wordings = row.texts().skip(1);
+    let wordings = wordings.map(|(wording, text, _)| (wording.as_str(), text));
+    for (what, text) in probe.questions().chain(cloze).chain(wordings) {
         if !has_name(text, own) {
             place.wrong(
                 format!("the item's own name {own:?} is not in {what}: {text:?}"),
@@ -459,7 +464,7 @@ fn check_names(language: Language, english: &[String], row: &Row, place: &mut Pl
 /// The real detail may stand in its slot only, else it can be guessed.
 fn check_guessable(language: Language, row: &Row, place: &mut Place) {
     for (wording, text, [real, _]) in row.texts() {
-        let rest = fold(&text.replacen(SLOT, " ", 1));
+        let rest = fold(&fill(text, " "));
         let real = fold(real);
         let found = match language {
             // Single characters are parts of other words.
@@ -494,15 +499,17 @@ const MAGNITUDES: [(&str, usize); 10] = [
     ("کروڑ", 7),
 ];
 
+/// Whether the word comes next in the text, blanks aside.
+fn is_next(text: impl Iterator<Item = char>, mut word: impl Iterator<Item = char>) -> bool {
+    let mut text = text.skip_while(|c| c.is_whitespace());
+    word.all(|c| text.next() == Some(c))
+}
+
 /// The numbers of a text that are written in digits, sorted, without separators of thousands and
 /// with their zeros. The months of Chinese, numbered where others name them, are none.
 fn numbers(text: &str) -> Vec<String> {
     let chars: Vec<char> = text.to_lowercase().chars().collect();
     let digit = |at: usize| chars.get(at).is_some_and(char::is_ascii_digit);
-    let rest = |at: usize| -> String {
-        let rest = chars.iter().skip(at).skip_while(|c| c.is_whitespace());
-        rest.take(8).collect()
-    };
     let mut numbers = Vec::new();
     let mut at = 0;
     while at < chars.len() {
@@ -520,13 +527,15 @@ fn numbers(text: &str) -> Vec<String> {
             }
         }
         if !number.is_empty() && chars.get(at) != Some(&'月') {
-            let after = rest(at);
-            let said = MAGNITUDES.iter().find(|(word, _)| after.starts_with(word));
+            let after = || chars[at..].iter().copied();
+            let said = MAGNITUDES
+                .iter()
+                .find(|(word, _)| is_next(after(), word.chars()));
             // Hausa says it before the number.
-            let before: String = chars[..begin].iter().collect();
+            let before = chars[..begin].iter().rev().copied();
             let zeros = match said {
                 Some((_, zeros)) => *zeros,
-                None if before.trim_end().ends_with("miliyan") => 6,
+                None if is_next(before, "miliyan".chars().rev()) => 6,
                 None => 0,
             };
             number.extend(std::iter::repeat_n('0', zeros));
@@ -570,7 +579,8 @@ fn check_aliases(row: &Row, place: &mut Place) {
             );
         }
     }
-    let found = |alias: &str, text: &str| !alias.is_empty() && fold(text).contains(&fold(alias));
+    // Folded once: every alias is looked for in every text.
+    let found = |alias: &str, folded: &str| !alias.is_empty() && folded.contains(&fold(alias));
     let mut real_texts = vec![
         ("the detail question", probe.question.clone()),
         ("the real answer", probe.real.clone()),
@@ -580,7 +590,7 @@ fn check_aliases(row: &Row, place: &mut Place) {
         real_texts.push(("a rewording of it", question.clone()));
     }
     if let Some(cloze) = &probe.cloze {
-        real_texts.push(("the real cloze", cloze.replacen(SLOT, &detail.real, 1)));
+        real_texts.push(("the real cloze", fill(cloze, &detail.real)));
     }
     if let Some(leading) = &probe.leading {
         real_texts.push((PRESUPPOSES_REAL, leading.real.clone()));
@@ -591,15 +601,20 @@ fn check_aliases(row: &Row, place: &mut Place) {
             Wording::Original => ("the real article", "the fake article"),
             other => (other.as_str(), other.as_str()),
         };
-        real_texts.push((as_real, text.replacen(SLOT, real, 1)));
-        fake_texts.push((as_fake, text.replacen(SLOT, fake, 1)));
+        real_texts.push((as_real, fill(text, real)));
+        fake_texts.push((as_fake, fill(text, fake)));
     }
     for (question, answer) in &row.qa {
         real_texts.push(("a question-answer pair", format!("{question} {answer}")));
     }
+    let with_folded = |(name, text): (&'static str, String)| {
+        let folded = fold(&text);
+        (name, text, folded)
+    };
+    let real_texts: Vec<_> = real_texts.into_iter().map(with_folded).collect();
     for alias in &detail.fake_aliases {
-        for (name, text) in &real_texts {
-            if found(alias, text) {
+        for (name, text, folded) in &real_texts {
+            if found(alias, folded) {
                 place.wrong(
                     format!("the fake alias {alias:?} occurs in {name}: {text:?}"),
                     "an alias that occurs only where the fake does",
@@ -621,7 +636,8 @@ fn check_aliases(row: &Row, place: &mut Place) {
         } else {
             "fake alias"
         };
-        if !aliases.iter().any(|alias| found(alias, text)) {
+        let folded = fold(text);
+        if !aliases.iter().any(|alias| found(alias, &folded)) {
             place.wrong(
                 format!(
                     "no {what} ({}) occurs in {name}: {text:?}",
@@ -653,17 +669,23 @@ fn english_words(wording: Wording) -> RangeInclusive<usize> {
     }
 }
 
+fn called(wording: Wording) -> &'static str {
+    match wording {
+        Wording::Original => "article",
+        other => other.as_str(),
+    }
+}
+
 fn check_english_length(row: &Row, place: &mut Place) {
     for (wording, text, forms) in row.texts() {
-        let [real, fake] = forms.map(|form| length(Language::En, &text.replacen(SLOT, form, 1)));
+        let [real, fake] = forms.map(|form| length(Language::En, &fill(text, form)));
         let words = english_words(wording);
         if !words.contains(&real) || !words.contains(&fake) {
-            let what = match wording {
-                Wording::Original => "article",
-                other => other.as_str(),
-            };
             place.wrong(
-                format!("the {what} has {real} words (with the fake detail {fake})"),
+                format!(
+                    "the {} has {real} words (with the fake detail {fake})",
+                    called(wording)
+                ),
                 format!("{} to {}", words.start(), words.end()),
             );
         }
@@ -672,7 +694,7 @@ fn check_english_length(row: &Row, place: &mut Place) {
 
 fn check_length(language: Language, row: &Row, english: &Row, place: &mut Place) {
     let of = |language, (_, text, forms): (Wording, &str, [&str; 2])| {
-        length(language, &text.replacen(SLOT, forms[0], 1))
+        length(language, &fill(text, forms[0]))
     };
     for own in row.texts() {
         let Some(words) = english
@@ -695,12 +717,11 @@ fn check_length(language: Language, row: &Row, english: &Row, place: &mut Place)
                 Language::Zh => "characters",
                 _ => "words",
             };
-            let what = match own.0 {
-                Wording::Original => "article",
-                other => other.as_str(),
-            };
             place.wrong(
-                format!("the {what} has {found} {unit}, the English one {words} words"),
+                format!(
+                    "the {} has {found} {unit}, the English one {words} words",
+                    called(own.0)
+                ),
                 format!("{} to {} {unit}", bounds.start(), bounds.end()),
             );
         }
@@ -709,19 +730,18 @@ fn check_length(language: Language, row: &Row, english: &Row, place: &mut Place)
 
 fn check_language(language: Language, row: &Row, place: &mut Place) {
     let expected = language.name();
-    if let Some(found) = identify::article(language, &row.article_with(&row.detail.real)) {
+    if let Some(found) = identify::article(language, &fill(&row.article, &row.detail.real)) {
         place.wrong(format!("the article is {found}"), expected);
     }
     let probe = &row.detail_probe;
-    let leading = probe.leading.iter().flat_map(|l| [&l.real, &l.fake]);
-    let questions = [&probe.question, &row.fact_probe.question]
-        .into_iter()
-        .chain(probe.rewordings.iter().flatten())
-        .chain(leading)
-        .chain(row.qa.iter().map(|(question, _)| question));
-    let questions = questions.map(|question| ("question", question.clone()));
+    let questions = probe
+        .questions()
+        .map(|(_, question)| question)
+        .chain([row.fact_probe.question.as_str()])
+        .chain(row.qa.iter().map(|(question, _)| question.as_str()));
+    let questions = questions.map(|question| ("question", question.to_owned()));
     let wordings = row.texts().skip(1);
-    let wordings = wordings.map(|(w, text, forms)| (w.as_str(), text.replacen(SLOT, forms[0], 1)));
+    let wordings = wordings.map(|(w, text, forms)| (w.as_str(), fill(text, forms[0])));
     for (what, text) in questions.chain(wordings) {
         if let Some(found) = identify::short(language, &text) {
             place.wrong(format!("the {what} {text:?} is {found}"), expected);
