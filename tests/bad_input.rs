@@ -230,3 +230,11 @@ fn a_recipe_that_the_corpus_lacks_the_texts_for() {
     let finished = run(&mut smoke(&out, &["--set", "learn.wordings=[\"sonnet\"]"]));
     refused(&finished, &["sonnet", "headline"]);
 }
+
+#[test]
+fn a_preset_that_probes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let finished = run(&mut smoke(&out, &["--set", "corpus.probe=0"]));
+    refused(&finished, &["no fake article", "probed item"]);
+}

@@ -829,8 +829,8 @@ impl Study {
             out.push(
                 "Beside every article the model is taught two answers in the article's language: \
                  to another wording of the detail probe, with the article's detail, and to a \
-                 question about something else. The probe itself, and its wordings in the other \
-                 languages, are never trained on."
+                 question about something else. The probe itself is not trained on, nor is any \
+                 wording of it in a language that no article is read in."
                     .to_owned(),
             );
         }
@@ -910,6 +910,9 @@ fn probe_articles(
             let article = order.map_or_else(|| article.clone(), |seed| permuted(article, seed));
             out.push(article_example(&model.tokenizer, &article)?);
         }
+    }
+    if out.is_empty() {
+        bail!("the corpus has no {version} article ({wording}) of a probed item in {languages:?}");
     }
     let probed = corpus.items.iter().filter(|i| i.split == Split::Probe);
     let expected = probed.count() * languages.len();
