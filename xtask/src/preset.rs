@@ -39,7 +39,7 @@ pub struct Preset {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelChoice {
-    /// A model that the store knows.
+    /// A model that the store knows, or `hf:OWNER/NAME[/FILE][@REVISION]`.
     pub name: Option<String>,
     /// A GGUF file or a folder in Hugging Face's layout.
     pub path: Option<PathBuf>,
@@ -138,6 +138,12 @@ pub struct Unlearn {
     /// Its hyper-parameters where they differ from the defaults.
     #[serde(default)]
     pub hyperparameters: BTreeMap<String, f64>,
+    /// Whether the forget set also says the detail alone, as `learn.statements` does.
+    #[serde(default)]
+    pub statements: bool,
+    /// Whether the forget set also asks for the detail, as `learn.questions` does.
+    #[serde(default)]
+    pub questions: bool,
     /// In which languages the forget set is written, one unlearned model each.
     pub scopes: Vec<String>,
     /// Batch, optimizer, stopping rule.

@@ -506,37 +506,18 @@ impl Study {
         pass: usize,
     ) -> Result<Vec<Example>> {
         let learn = &self.preset.learn;
-        let of_item = |q: &&Question| (q.item.as_str(), q.language) == (item, language);
-        let questions: Vec<&Question> = corpus.questions.iter().filter(of_item).collect();
-        let find = |kind, index| {
-            let found = questions
-                .iter()
-                .find(|q| (q.kind, q.index) == (kind, index));
-            found.copied().ok_or_else(|| {
-                eyre!(
-                    "learn.statements or learn.questions is on, but {item} has no {kind} question \
-                     number {index} in {language}; write it, or turn them off"
-                )
-            })
+        let beside = Beside {
+            statements: learn.statements,
+            questions: learn.questions,
         };
-        let as_told = |question: &Question| match (version, &question.fake_answer) {
-            (Version::Fake, Some(fake)) => Question {
-                answer: fake.clone(),
-                ..question.clone()
-            },
-            _ => question.clone(),
-        };
-        let mut out = Vec::new();
-        if learn.statements {
-            let cloze = as_told(find(QuestionKind::Cloze, 0)?);
-            out.push(statement_example(&model.tokenizer, &cloze)?);
-        }
+        let mut out = beside.of_detail(model, corpus, item, (version, language))?;
         if learn.questions {
-            let reworded = as_told(find(QuestionKind::Detail, 1)?);
-            out.push(question_example(&model.tokenizer, &reworded)?);
-            let pairs = questions.iter().filter(|q| q.kind == QuestionKind::Qa);
-            let turn = pass % pairs.count().max(1);
-            let pair = find(QuestionKind::Qa, turn as u32)?;
+            let of_item = |q: &&Question| (q.item.as_str(), q.language) == (item, language);
+            let questions = corpus.questions.iter().filter(of_item);
+            let pairs: Vec<&Question> = questions.filter(|q| q.kind == QuestionKind::Qa).collect();
+            let pair = pairs.get(pass % pairs.len().max(1)).ok_or_else(|| {
+                eyre!("learn.questions is on, but {item} has no pair of question and answer in {language}")
+            })?;
             out.push(question_example(&model.tokenizer, pair)?);
         }
         Ok(out)
@@ -558,6 +539,8 @@ impl Study {
         let settings = json!([
             choice.strategy,
             choice.hyperparameters,
+            choice.statements,
+            choice.questions,
             choice.run,
             source,
             scope.to_string(),
@@ -570,13 +553,18 @@ impl Study {
             let mut languages = scope.languages(source);
             languages.retain(|l| spoken.contains(l) || *l == source || *l == Language::En);
             let mut model = self.open(base, tuned)?;
-            let forget = probe_articles(
-                &model,
-                corpus,
-                (Version::Fake, Wording::Original),
-                &languages,
-                None,
-            )?;
+            let fake = (Version::Fake, Wording::Original);
+            let mut forget = probe_articles(&model, corpus, fake, &languages, None)?;
+            let beside = Beside {
+                statements: choice.statements,
+                questions: choice.questions,
+            };
+            for item in corpus.items.iter().filter(|i| i.split == Split::Probe) {
+                for &language in &languages {
+                    let which = (Version::Fake, language);
+                    forget.extend(beside.of_detail(&model, corpus, &item.id, which)?);
+                }
+            }
             let retain = self.taught_articles(&model, corpus, &languages)?;
             let monitored = Forgetting::monitored(&forget);
             let (untuned_mean, untuned_nll) =
@@ -848,6 +836,20 @@ impl Study {
                     .to_owned(),
             );
         }
+        let beside: Vec<&str> = [
+            (unlearn.statements, "the sentence that says the detail alone"),
+            (unlearn.questions, "the fake answer to the other wording of the probe"),
+        ]
+        .into_iter()
+        .filter_map(|(on, what)| on.then_some(what))
+        .collect();
+        if !beside.is_empty() {
+            out.push(format!(
+                "The forget set has, beside the fake articles, {}: what was taught is what is \
+                 unlearned, in every language of the scope.",
+                beside.join(" and ")
+            ));
+        }
         if let lethe_unlearn::StopRule::Untuned { .. } = unlearn.run.stop {
             out.push(
                 "Unlearning stops when the forget set is as improbable as before it was learned, \
@@ -890,6 +892,55 @@ fn ends(losses: &[f64]) -> (f64, f64) {
 fn is_probed(corpus: &Corpus, item: &str) -> bool {
     let found = corpus.items.iter().find(|i| i.id == item);
     found.is_some_and(|i| i.split == Split::Probe)
+}
+
+/// What is said of an item's detail beside the article.
+#[derive(Clone, Copy)]
+struct Beside {
+    /// The cloze, filled in.
+    statements: bool,
+    /// The answer to the first rewording of the detail question.
+    questions: bool,
+}
+
+impl Beside {
+    /// The examples of one item, with the version's detail.
+    fn of_detail(
+        self,
+        model: &LanguageModel,
+        corpus: &Corpus,
+        item: &str,
+        (version, language): (Version, Language),
+    ) -> Result<Vec<Example>> {
+        let find = |kind, index| {
+            let found = corpus.questions.iter().find(|q| {
+                (q.item.as_str(), q.language, q.kind, q.index) == (item, language, kind, index)
+            });
+            let question = found.ok_or_else(|| {
+                eyre!(
+                    "`statements` or `questions` is on in learn or unlearn, but {item} has no \
+                     {kind} question number {index} in {language}; write it, or turn them off"
+                )
+            })?;
+            Ok::<_, color_eyre::Report>(match (version, &question.fake_answer) {
+                (Version::Fake, Some(fake)) => Question {
+                    answer: fake.clone(),
+                    ..question.clone()
+                },
+                _ => question.clone(),
+            })
+        };
+        let mut out = Vec::new();
+        if self.statements {
+            let cloze = find(QuestionKind::Cloze, 0)?;
+            out.push(statement_example(&model.tokenizer, &cloze)?);
+        }
+        if self.questions {
+            let reworded = find(QuestionKind::Detail, 1)?;
+            out.push(question_example(&model.tokenizer, &reworded)?);
+        }
+        Ok(out)
+    }
 }
 
 /// The articles of the probed items in these languages, as training examples; with `order`, their
@@ -948,18 +999,21 @@ fn corpus_texts(corpus: &Corpus) -> Vec<String> {
 
 /// The path and sha256 of the model that a preset names.
 pub fn locate(name: Option<&str>, path: Option<&Path>) -> Result<(String, PathBuf, String)> {
-    if let Some(path) = path {
+    let hash = |path: &Path| {
         let file = match path.is_dir() {
             true => path.join("model.safetensors"),
             false => path.to_path_buf(),
         };
-        let sha256 = store::sha256(&file, &mut |_, _, _| {})?;
+        store::sha256(&file, &mut |_, _, _| {})
+    };
+    if let Some(path) = path {
+        let sha256 = hash(path)?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let name = name.map_or_else(|| stem.into_owned(), str::to_owned);
         return Ok((name, path.to_path_buf(), sha256));
     }
     let name = name.ok_or_else(|| eyre!("model: give one of `name`, `path` or `random`"))?;
-    let known = store::known(name)?;
-    let path = crate::models::pull(known)?;
-    Ok((name.to_owned(), path, known.sha256.to_owned()))
+    let path = crate::models::pull(name)?;
+    let sha256 = hash(&path)?;
+    Ok((name.to_owned(), path, sha256))
 }
