@@ -77,7 +77,7 @@ struct Run {
 enum Models {
     /// Fetch a model into the cache
     Pull {
-        /// Its name in the store
+        /// Its name in the store, or hf:OWNER/NAME[/FILE][@REVISION]
         #[arg(default_value = "gemma-3-270m")]
         name: String,
     },
@@ -137,7 +137,7 @@ fn go(cli: Cli) -> Result<()> {
             Ok(())
         }
         Task::Models(Models::Pull { name }) => {
-            let path = models::pull(lethe_model::store::known(&name)?)?;
+            let path = models::pull(&name)?;
             println!("{}", path.display());
             Ok(())
         }

@@ -6,23 +6,30 @@ use color_eyre::eyre::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use lethe_model::store::{self, MODELS, Model};
 
-/// The checked file of a model, fetched on first use, with a bar.
-pub fn pull(model: &Model) -> Result<PathBuf> {
-    let cache = store::cache_dir()?;
-    if !cache.join("models").join(model.file).exists() {
-        eprintln!("{}: {}", model.name, model.terms);
-    }
-    let bar = ProgressBar::new(model.bytes);
+/// The checked file of the store's model `name`, or of the hub's model `hf:…`, fetched on first use,
+/// with a bar.
+pub fn pull(name: &str) -> Result<PathBuf> {
+    let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template(
         "{msg:<10} {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
     ) {
         bar.set_style(style);
     }
-    let path = store::pull(model, &cache, &mut |what, done, total| {
+    let progress = &mut |what: &str, done, total| {
         bar.set_message(what.to_owned());
         bar.set_length(total);
         bar.set_position(done);
-    });
+    };
+    let path = if let Some(name) = name.strip_prefix("hf:") {
+        store::pull_hub(name, progress)
+    } else {
+        let model = store::known(name)?;
+        let cache = store::cache_dir()?;
+        if !cache.join("models").join(model.file).exists() {
+            eprintln!("{}: {}", model.name, model.terms);
+        }
+        store::pull(model, &cache, progress)
+    };
     bar.finish_and_clear();
     Ok(path?)
 }

@@ -32,14 +32,16 @@ pub enum Error {
     },
     /// A file's contents are not the ones that were asked for.
     #[error(
-        "{path}: sha256 is {found}, expected {expected}; delete the file and pull the model again"
+        "{path}: {kind} is {found}, expected {expected}; delete the file and pull the model again"
     )]
     Checksum {
         /// The file.
         path: PathBuf,
-        /// The sha256 that it has.
+        /// Which hash: sha256, or git's for small files of a hub.
+        kind: &'static str,
+        /// The hash that it has.
         found: String,
-        /// The sha256 that it should have.
+        /// The hash that it should have.
         expected: String,
     },
     /// The model could not be had from any source.

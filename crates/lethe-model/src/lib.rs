@@ -20,6 +20,8 @@ mod device;
 mod error;
 mod generate;
 mod gguf;
+#[cfg(feature = "hub")]
+mod hub;
 mod lora;
 mod loss;
 mod model;

