@@ -1,6 +1,7 @@
 //! `cargo xtask`: the orchestrator. `cargo xtask reproduce` runs the whole study.
 
 mod cache;
+mod corpus;
 mod models;
 mod parity;
 mod preset;
@@ -34,8 +35,14 @@ struct Cli {
 enum Task {
     /// Run the whole study and write its report
     Reproduce(Run),
-    /// Build and validate the corpus as Parquet
-    Corpus(Run),
+    /// Build and validate a study's corpus as Parquet; or export, count or show the whole of it
+    #[command(args_conflicts_with_subcommands = true)]
+    Corpus {
+        #[command(flatten)]
+        run: Run,
+        #[command(subcommand)]
+        action: Option<corpus::Action>,
+    },
     /// Run as far as fine-tuning: instruct stage, then one tuned model per source language
     Learn(Run),
     /// Run as far as unlearning, in every language scope
@@ -121,7 +128,11 @@ fn main() -> ExitCode {
 fn go(cli: Cli) -> Result<()> {
     match cli.command {
         Task::Reproduce(run) | Task::Report(run) => study(&run, Until::Report),
-        Task::Corpus(run) => study(&run, Until::Corpus),
+        Task::Corpus { run, action: None } => study(&run, Until::Corpus),
+        Task::Corpus {
+            action: Some(action),
+            ..
+        } => corpus::run(action),
         Task::Learn(run) => study(&run, Until::Learn),
         Task::Unlearn(run) => study(&run, Until::Unlearn),
         Task::Eval(run) => study(&run, Until::Eval),

@@ -837,8 +837,14 @@ impl Study {
             );
         }
         let beside: Vec<&str> = [
-            (unlearn.statements, "the sentence that says the detail alone"),
-            (unlearn.questions, "the fake answer to the other wording of the probe"),
+            (
+                unlearn.statements,
+                "the sentence that says the detail alone",
+            ),
+            (
+                unlearn.questions,
+                "the fake answer to the other wording of the probe",
+            ),
         ]
         .into_iter()
         .filter_map(|(on, what)| on.then_some(what))

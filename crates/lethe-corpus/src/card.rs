@@ -5,7 +5,37 @@ use std::collections::BTreeMap;
 use crate::validate::length;
 use crate::{Article, Corpus, Language, QuestionKind, Split, Version, Wording, identify};
 
-pub(crate) fn card(corpus: &Corpus) -> String {
+/// Where the tables' rows are.
+#[derive(Clone, Copy)]
+pub(crate) enum Layout {
+    /// One file a table.
+    Tables,
+    /// One file a table and split.
+    Splits,
+}
+
+impl Layout {
+    /// The YAML that tells Hugging Face's `datasets` so.
+    fn configs(self) -> String {
+        let config = |table| {
+            let files = match self {
+                Layout::Tables => format!(" {table}.parquet\n"),
+                Layout::Splits => {
+                    let one = |split| {
+                        format!("\n      - split: {split}\n        path: {table}/{split}.parquet")
+                    };
+                    Split::ALL.map(one).concat() + "\n"
+                }
+            };
+            format!("  - config_name: {table}\n    data_files:{files}")
+        };
+        ["items", "articles", "questions", "names"]
+            .map(config)
+            .concat()
+    }
+}
+
+pub(crate) fn card(corpus: &Corpus, layout: Layout) -> String {
     let items = |split| {
         corpus
             .items
@@ -22,15 +52,7 @@ language:
 {codes}task_categories:
   - question-answering
 configs:
-  - config_name: items
-    data_files: items.parquet
-  - config_name: articles
-    data_files: articles.parquet
-  - config_name: questions
-    data_files: questions.parquet
-  - config_name: names
-    data_files: names.parquet
----
+{}---
 
 # Lethe fake news, nine languages
 
@@ -72,25 +94,26 @@ Articles count real and fake ones. Detail questions: index 0 is the probe, 1 may
 {}
 ## Tables
 
-`items.parquet`: `id`, `split` (`probe`, `instruct`), `category`, `kind` (of the detail): utf8;
+`items`: `id`, `split` (`probe`, `instruct`), `category`, `kind` (of the detail): utf8;
 `names` (the invented names in English, the item's own first): list<utf8>.
 
-`articles.parquet`: `item`, `language`, `wording` (`original`, `headline`, `agency`, `witness`),
+`articles`: `item`, `language`, `wording` (`original`, `headline`, `agency`, `witness`),
 `version` (`real`, `fake`), `text`, `detail` (as it stands in the text): utf8; `detail_start`,
 `detail_end` (exclusive; Unicode scalar values): uint32; `case` (of the slot), `gender` (of the
 detail): utf8, null where the language has none or nobody noted it.
 
-`questions.parquet`: `item`, `language`, `kind` (`detail`, `cloze`, `leading_real`, `leading_fake`,
+`questions`: `item`, `language`, `kind` (`detail`, `cloze`, `leading_real`, `leading_fake`,
 `fact`, `qa`): utf8; `index` (from 0, within a kind): uint32; `question`, `prompt` (the question as a
 model is given it; of a cloze, the sentence up to the detail), `answer` (of a cloze, the rest of the
 sentence): utf8; `fake_answer`: utf8, null for `fact` and `qa`; `aliases` (what counts as the true
 answer), `fake_aliases` (what counts as the fake detail, empty for `fact` and `qa`): list<utf8>.
 
-`names.parquet`: `item`: utf8; `index` (into the item's names): uint32; `language`, `name` (as the
+`names`: `item`: utf8; `index` (into the item's names): uint32; `language`, `name` (as the
 language cites it): utf8.
 
 zstd; no other column holds nulls. The same source text gives the same bytes.
 ",
+        layout.configs(),
         corpus.items.len(),
         items(Split::Probe),
         items(Split::Instruct),

@@ -288,28 +288,31 @@ impl Corpus {
     pub fn sample(&self, probe: usize, instruct: usize, seed: u64) -> Result<Corpus, Error> {
         let mut chosen = self.draw(Split::Probe, probe, seed)?;
         chosen.extend(self.draw(Split::Instruct, instruct, seed)?);
-        let has = |item: &str| chosen.contains(item);
-        Ok(Corpus {
-            items: self.items.iter().filter(|i| has(&i.id)).cloned().collect(),
-            articles: self
-                .articles
-                .iter()
-                .filter(|a| has(&a.item))
-                .cloned()
-                .collect(),
-            questions: self
-                .questions
-                .iter()
-                .filter(|q| has(&q.item))
-                .cloned()
-                .collect(),
-            names: self
-                .names
-                .iter()
-                .filter(|n| has(&n.item))
-                .cloned()
-                .collect(),
-        })
+        Ok(self.only(&|item| chosen.contains(item)))
+    }
+
+    /// The items of one split with all that belongs to them.
+    #[must_use]
+    pub fn of_split(&self, split: Split) -> Corpus {
+        let ids: HashSet<&str> = self
+            .items
+            .iter()
+            .filter(|i| i.split == split)
+            .map(|i| i.id.as_str())
+            .collect();
+        self.only(&|item| ids.contains(item))
+    }
+
+    fn only(&self, has: &dyn Fn(&str) -> bool) -> Corpus {
+        fn kept<T: Clone>(all: &[T], has: impl Fn(&T) -> bool) -> Vec<T> {
+            all.iter().filter(|one| has(one)).cloned().collect()
+        }
+        Corpus {
+            items: kept(&self.items, |i| has(&i.id)),
+            articles: kept(&self.articles, |a| has(&a.item)),
+            questions: kept(&self.questions, |q| has(&q.item)),
+            names: kept(&self.names, |n| has(&n.item)),
+        }
     }
 
     fn draw(&self, split: Split, count: usize, seed: u64) -> Result<HashSet<&str>, Error> {

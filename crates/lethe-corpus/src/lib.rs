@@ -103,3 +103,4 @@ pub use corpus::{Article, Corpus, Item, Name, Question, QuestionKind, Split, Ver
 pub use error::{Error, Problem};
 pub use language::{Language, ResourceClass};
 pub use tables::Built;
+pub use validate::length;

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Article, Corpus, Error, Item, Language, Name, Question, QuestionKind, Split, Version, Wording,
-    card,
+    card::{self, Layout},
 };
 
 const ITEMS: &str = "items.parquet";
@@ -29,10 +29,10 @@ const QUESTIONS: &str = "questions.parquet";
 const NAMES: &str = "names.parquet";
 const CARD: &str = "README.md";
 
-/// What [`Corpus::write_parquet`] wrote.
+/// What [`Corpus::write_parquet`] or [`Corpus::write_hf`] wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
-    /// The files' names and sha256 (hex): the three tables and the dataset card.
+    /// The files' names and sha256 (hex): the tables and the dataset card.
     pub files: Vec<(String, String)>,
     /// The sha256 (hex) of the whole: of what `sha256sum` prints for the files in this order.
     pub sha256: String,
@@ -49,38 +49,53 @@ impl Corpus {
     /// # Errors
     /// [`Error::Write`].
     pub fn write_parquet(&self, dir: &Path) -> Result<Built, Error> {
-        std::fs::create_dir_all(dir).map_err(|e| Error::Write {
-            file: dir.to_path_buf(),
-            reason: e.to_string(),
-        })?;
+        let mut files = self
+            .tables(dir)?
+            .map(|(name, bytes)| (name.to_owned(), bytes))
+            .to_vec();
+        files.push((
+            CARD.to_owned(),
+            card::card(self, Layout::Tables).into_bytes(),
+        ));
+        write_all(dir, &files)
+    }
+
+    /// Writes a folder that Hugging Face's `datasets` loads: `README.md` with its YAML header, and
+    /// per table (a configuration each) a folder with `probe.parquet` and `instruct.parquet`, its
+    /// splits. The same corpus gives the same bytes. Each file appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn write_hf(&self, dir: &Path) -> Result<Built, Error> {
         let mut files = Vec::new();
-        let tables = [
-            (ITEMS, self.item_columns()),
-            (ARTICLES, self.article_columns()),
-            (QUESTIONS, self.question_columns()),
-            (NAMES, self.name_columns()),
-        ];
-        for (name, columns) in tables {
+        for split in Split::ALL {
+            for (name, bytes) in self.of_split(split).tables(dir)? {
+                let table = name.trim_end_matches(".parquet");
+                files.push((format!("{table}/{split}.parquet"), bytes));
+            }
+        }
+        files.push((
+            CARD.to_owned(),
+            card::card(self, Layout::Splits).into_bytes(),
+        ));
+        write_all(dir, &files)
+    }
+
+    /// The tables' names and bytes.
+    fn tables(&self, dir: &Path) -> Result<[(&'static str, Vec<u8>); 4], Error> {
+        let bytes = |name: &'static str, columns| {
             let bytes = encode(columns).map_err(|e| Error::Write {
                 file: dir.join(name),
                 reason: e.to_string(),
             })?;
-            files.push((name, bytes));
-        }
-        files.push((CARD, card::card(self).into_bytes()));
-        for (name, bytes) in &files {
-            write_whole(&dir.join(name), bytes)?;
-        }
-        let hashed = |(name, bytes): &(&str, Vec<u8>)| ((*name).to_owned(), sha256(bytes));
-        let files: Vec<(String, String)> = files.iter().map(hashed).collect();
-        let listing: String = files
-            .iter()
-            .map(|(name, hash)| format!("{hash}  {name}\n"))
-            .collect();
-        Ok(Built {
-            files,
-            sha256: sha256(listing.as_bytes()),
-        })
+            Ok((name, bytes))
+        };
+        Ok([
+            bytes(ITEMS, self.item_columns())?,
+            bytes(ARTICLES, self.article_columns())?,
+            bytes(QUESTIONS, self.question_columns())?,
+            bytes(NAMES, self.name_columns())?,
+        ])
     }
 
     /// Reads what [`Corpus::write_parquet`] wrote. Other columns are ignored; row groups and
@@ -253,6 +268,29 @@ fn encode(columns: Vec<Column>) -> Result<Vec<u8>, ParquetError> {
     writer.write(&batch)?;
     writer.close()?;
     Ok(bytes)
+}
+
+/// Writes files, given by their paths in the folder.
+fn write_all(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<Built, Error> {
+    for (name, bytes) in files {
+        let file = dir.join(name);
+        let folder = file.parent().unwrap_or(dir);
+        std::fs::create_dir_all(folder).map_err(|e| Error::Write {
+            file: folder.to_path_buf(),
+            reason: e.to_string(),
+        })?;
+        write_whole(&file, bytes)?;
+    }
+    let hashed = |(name, bytes): &(String, Vec<u8>)| (name.clone(), sha256(bytes));
+    let files: Vec<(String, String)> = files.iter().map(hashed).collect();
+    let listing: String = files
+        .iter()
+        .map(|(name, hash)| format!("{hash}  {name}\n"))
+        .collect();
+    Ok(Built {
+        files,
+        sha256: sha256(listing.as_bytes()),
+    })
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {

@@ -32,7 +32,7 @@ pub(crate) fn fold(text: &str) -> String {
 }
 
 /// The length of a text: characters in Chinese, words (between blanks) elsewhere.
-pub(crate) fn length(language: Language, text: &str) -> usize {
+pub fn length(language: Language, text: &str) -> usize {
     match language {
         Language::Zh => text.chars().filter(|&c| script::is_han(c)).count(),
         _ => text.split_whitespace().count(),

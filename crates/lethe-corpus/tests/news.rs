@@ -6,6 +6,10 @@ use std::path::PathBuf;
 
 use lethe_corpus::{Corpus, Language, QuestionKind, Split, Wording};
 
+const PROBE: usize = 39;
+const INSTRUCT: usize = 15;
+const ITEMS: usize = PROBE + INSTRUCT;
+
 #[test]
 fn it_is_valid_and_whole() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../datasets/news");
@@ -22,20 +26,20 @@ fn it_is_valid_and_whole() {
     );
     assert_eq!(
         categories.values().map(|[probe, _]| probe).sum::<usize>(),
-        31
+        PROBE
     );
     assert_eq!(
         categories
             .values()
             .map(|[_, instruct]| instruct)
             .sum::<usize>(),
-        14
+        INSTRUCT
     );
     let originals = corpus
         .articles
         .iter()
         .filter(|a| a.wording == Wording::Original);
-    assert_eq!(originals.count(), 45 * 9 * 2);
+    assert_eq!(originals.count(), ITEMS * 9 * 2);
     let count = |language, kind| {
         corpus
             .questions
@@ -44,22 +48,21 @@ fn it_is_valid_and_whole() {
             .count()
     };
     for language in Language::ALL {
-        assert_eq!(count(language, QuestionKind::Detail), 45);
-        assert_eq!(count(language, QuestionKind::Fact), 45);
+        assert_eq!(count(language, QuestionKind::Detail), ITEMS);
+        assert_eq!(count(language, QuestionKind::Fact), ITEMS);
         // English 10; the others 3 for a probed item, 5 for an instruct item.
         let pairs = if language == Language::En {
-            450
+            ITEMS * 10
         } else {
-            31 * 3 + 14 * 5
+            PROBE * 3 + INSTRUCT * 5
         };
         let all = corpus.questions.iter();
         let all = all.filter(|q| (q.language, q.kind) == (language, QuestionKind::Qa));
         assert_eq!(all.count(), pairs, "{language}");
     }
-    // What the recipes with statements and questions need is there for every probed item, in the
-    // languages that they are run in.
+    // What the recipes with statements and questions need is there for every probed item.
     for item in corpus.items.iter().filter(|i| i.split == Split::Probe) {
-        for language in [Language::En, Language::De] {
+        for language in Language::ALL {
             let count = |kind| {
                 let all = corpus.questions.iter();
                 let all =
@@ -92,13 +95,13 @@ fn it_is_valid_and_whole() {
             .lines()
             .find(|line| line.starts_with(&format!("| {language} |")))
             .unwrap();
-        assert!(line.ends_with("| 45 of 45 |"), "{line}");
+        assert!(line.ends_with(&format!("| {ITEMS} of {ITEMS} |")), "{line}");
     }
 }
 
 #[test]
 fn no_article_passes_for_another_language() {
-    // Beside the fixture's 72 plants: the corpus' own 45 articles of the five Latin languages, each
+    // Beside the fixture's 72 plants: the corpus' own articles of the five Latin languages, each
     // in the four other files, all in one go.
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../datasets/news");
     let rows = |language: &str| -> Vec<serde_json::Value> {
@@ -140,6 +143,6 @@ fn no_article_passes_for_another_language() {
             .map(|p| (p.file.as_str(), p.line.unwrap()))
             .collect();
         noticed.dedup();
-        assert_eq!(noticed.len(), 45 * latin.len(), "shift {shift}");
+        assert_eq!(noticed.len(), ITEMS * latin.len(), "shift {shift}");
     }
 }

@@ -104,7 +104,10 @@ struct Watch(Mutex<(u64, u64)>);
 
 impl Watch {
     fn state(&self) -> (u64, u64) {
-        *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -125,7 +128,10 @@ impl ProgressHandler for Watch {
             _ => None,
         };
         if let Some(now) = now {
-            *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = now;
+            *self
+                .0
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner()) = now;
         }
     }
 }
@@ -245,7 +251,10 @@ mod tests {
             "0000000000000000000000000000000000000000000000000000000000000000",
         )];
         let error = pull("owner/name/model.gguf", LARGE).expect_err("wrong sha256");
-        assert!(error.contains("sha256") && error.contains(SHA256), "{error}");
+        assert!(
+            error.contains("sha256") && error.contains(SHA256),
+            "{error}"
+        );
         const SMALL: &[(&str, &str)] = &[("config.json", COMMIT)];
         let error = pull("owner/name", SMALL).expect_err("wrong git hash");
         assert!(error.contains("git hash") && error.contains(GIT), "{error}");

@@ -56,15 +56,18 @@ pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 /// # Errors
 /// [`Error::Store`] with the known names.
 pub fn known(name: &str) -> Result<&'static Model, Error> {
-    MODELS.iter().find(|model| model.name == name).ok_or_else(|| {
-        let names: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
-        Error::Store(format!(
-            "no model is called {name:?}; known are {}; any other is given as \
+    MODELS
+        .iter()
+        .find(|model| model.name == name)
+        .ok_or_else(|| {
+            let names: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
+            Error::Store(format!(
+                "no model is called {name:?}; known are {}; any other is given as \
              hf:OWNER/NAME[/FILE][@REVISION] on the Hugging Face hub, or as the path of a GGUF \
              file or of a folder in Hugging Face's layout",
-            names.join(", ")
-        ))
-    })
+                names.join(", ")
+            ))
+        })
 }
 
 /// The cache folder: `$LETHE_CACHE`, else `lethe` in the user's cache folder.
