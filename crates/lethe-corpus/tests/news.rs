@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use lethe_corpus::{Corpus, Language, QuestionKind, Split, Wording};
 
-const PROBE: usize = 39;
-const INSTRUCT: usize = 15;
+const PROBE: usize = 46;
+const INSTRUCT: usize = 17;
 const ITEMS: usize = PROBE + INSTRUCT;
 
 #[test]
