@@ -98,10 +98,6 @@ pub struct Learn {
     /// Whether the real English articles are also learned when English is the source: there the
     /// fake articles are the same texts but for the detail.
     pub real_for_english: bool,
-    /// How many question-answer pairs of the instruct stage are mixed into every pass over the
-    /// fake articles, so that answering is not unlearned while reciting is learned.
-    #[serde(default)]
-    pub replay: usize,
     /// In which words the articles are read, one wording a pass, in turn; the paper's protocol
     /// has the originals alone.
     pub wordings: Vec<Wording>,

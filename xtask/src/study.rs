@@ -19,9 +19,6 @@ use lethe_train::{
     question_example, statement, statement_example, train,
 };
 use lethe_unlearn::{Forgetting, LanguageScope, Unlearned, unlearn};
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -244,7 +241,7 @@ impl Study {
     /// Finds and opens the model, and decides which tokens it keeps.
     fn base(&self, corpus: &Corpus) -> Result<Base> {
         let choice = &self.preset.model;
-        let texts: Vec<String> = corpus_texts(corpus);
+        let texts = corpus_texts(corpus, &self.preset.learn.wordings);
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         if let Some(random) = &choice.random {
             let (layers, size) = (random.layers, random.vocabulary);
@@ -474,13 +471,7 @@ impl Study {
                 _ => learn.real_passes,
             };
             let real = passes(Version::Real, Language::En, real_passes)?;
-            let mut fake = passes(Version::Fake, source, learn.train.passes)?;
-            if learn.replay > 0 {
-                let mut taught = self.instruct_questions(model, corpus)?;
-                taught.shuffle(&mut ChaCha8Rng::seed_from_u64(self.preset.seed));
-                let replayed = learn.replay * learn.train.passes;
-                fake.extend(taught.into_iter().cycle().take(replayed));
-            }
+            let fake = passes(Version::Fake, source, learn.train.passes)?;
             let config = TrainConfig {
                 passes: 1,
                 ..learn.train.clone()
@@ -791,13 +782,6 @@ impl Study {
                     .to_owned(),
             );
         }
-        if learn.replay > 0 {
-            out.push(format!(
-                "{} question-answer pairs of the instruct stage are mixed into every pass over the \
-                 fake articles, so that the model goes on answering while it reads.",
-                learn.replay
-            ));
-        }
         if learn.wordings != [Wording::Original] {
             let wordings: Vec<&str> = learn.wordings.iter().map(|w| w.as_str()).collect();
             out.push(format!(
@@ -986,11 +970,17 @@ fn probe_articles(
     Ok(out)
 }
 
-/// Every text that any stage can hand to the model, in the form in which it is tokenised.
-fn corpus_texts(corpus: &Corpus) -> Vec<String> {
-    let mut out: Vec<String> = corpus.articles.iter().map(|a| a.text.clone()).collect();
-    out.extend(corpus.articles.iter().flat_map(neighbours));
+/// Every text that any stage can hand to the model, in the form in which it is tokenised: what no
+/// stage reads (further wordings, leading questions) would only widen the softmax.
+fn corpus_texts(corpus: &Corpus, wordings: &[Wording]) -> Vec<String> {
+    let read = |a: &&Article| a.wording == Wording::Original || wordings.contains(&a.wording);
+    let articles: Vec<&Article> = corpus.articles.iter().filter(read).collect();
+    let mut out: Vec<String> = articles.iter().map(|a| a.text.clone()).collect();
+    out.extend(articles.iter().flat_map(|a| neighbours(a)));
     for question in &corpus.questions {
+        if let QuestionKind::LeadingReal | QuestionKind::LeadingFake = question.kind {
+            continue;
+        }
         out.push(question.prompt.clone());
         out.push(question.continuation(&question.answer));
         if let Some(fake) = &question.fake_answer {
