@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use color_eyre::eyre::{Context, Result, bail, eyre};
 use comfy_table::{ContentArrangement, Table, presets};
-use lethe_corpus::{Corpus, Language, QuestionKind, Version, length};
+use lethe_corpus::{About, Corpus, Language, Layout, QuestionKind, Version, length};
 use lethe_model::{Pretrained, Tokenizer};
 
 use crate::preset::root;
@@ -32,6 +32,20 @@ pub enum Action {
         /// Or a GGUF file or a folder in Hugging Face's layout
         #[arg(long, value_name = "PATH")]
         model_path: Option<PathBuf>,
+        #[command(flatten)]
+        from: From,
+    },
+    /// Measure the text: vocabulary diversity and perplexity, beside the Universal Declaration of
+    /// Human Rights; writes quality.json, which the dataset card quotes
+    Quality {
+        /// Whose perplexity: as model.name in a preset
+        #[arg(long, default_value = "gemma-3-270m", value_name = "NAME")]
+        model: String,
+        /// Or a GGUF file or a folder in Hugging Face's layout
+        #[arg(long, value_name = "PATH")]
+        model_path: Option<PathBuf>,
+        #[arg(long, default_value = "auto", value_name = "D")]
+        device: String,
         #[command(flatten)]
         from: From,
     },
@@ -69,17 +83,35 @@ pub enum Format {
 }
 
 impl From {
-    fn read(&self) -> Result<Corpus> {
+    fn folder(&self) -> PathBuf {
         let standard = || root().join("datasets/news");
-        let folder = self.path.clone().unwrap_or_else(standard);
-        Ok(Corpus::from_jsonl(&folder)?)
+        self.path.clone().unwrap_or_else(standard)
+    }
+
+    fn read(&self) -> Result<Corpus> {
+        Ok(Corpus::from_jsonl(&self.folder())?)
     }
 }
 
 /// Does what is asked.
 pub fn run(action: Action) -> Result<()> {
     match action {
-        Action::Export { format, out, from } => export(&from.read()?, format, &out),
+        Action::Export { format, out, from } => {
+            let corpus = from.read()?;
+            let about = About::read(&from.folder(), &corpus)?;
+            export(&corpus, format, &about, &out)
+        }
+        Action::Quality {
+            model,
+            model_path,
+            device,
+            from,
+        } => {
+            let name = model_path.is_none().then_some(model.as_str());
+            let which = (name, model_path.as_deref());
+            let device = lethe_model::device(&device)?;
+            crate::quality::run(&from.folder(), &from.read()?, which, &device)
+        }
         Action::Stats {
             model,
             model_path,
@@ -117,7 +149,7 @@ fn language(code: &str) -> Result<Language> {
 }
 
 /// Writes beside the folder and renames, so that it appears whole or not at all.
-fn export(corpus: &Corpus, format: Format, out: &Path) -> Result<()> {
+fn export(corpus: &Corpus, format: Format, about: &About, out: &Path) -> Result<()> {
     if out.exists() {
         bail!(
             "{}: exists already; name another folder, or delete it",
@@ -135,10 +167,11 @@ fn export(corpus: &Corpus, format: Format, out: &Path) -> Result<()> {
         .tempdir_in(parent);
     let work = work.wrap_err_with(said)?;
     let whole = work.path().join("whole");
-    let built = match format {
-        Format::Hf => corpus.write_hf(&whole)?,
-        Format::Parquet => corpus.write_parquet(&whole)?,
+    let layout = match format {
+        Format::Hf => Layout::Splits,
+        Format::Parquet => Layout::Tables,
     };
+    let built = corpus.export(&whole, layout, about)?;
     std::fs::rename(&whole, out).wrap_err_with(said)?;
     for (file, sha256) in &built.files {
         println!("{sha256}  {}", out.join(file).display());
@@ -146,7 +179,8 @@ fn export(corpus: &Corpus, format: Format, out: &Path) -> Result<()> {
     Ok(())
 }
 
-fn table(header: &[&str]) -> Table {
+/// A table for the terminal; 120 columns wide where there is none.
+pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_preset(presets::UTF8_HORIZONTAL_ONLY)

@@ -6,6 +6,7 @@ mod models;
 mod parity;
 mod preset;
 mod progress;
+mod quality;
 mod stop;
 mod study;
 

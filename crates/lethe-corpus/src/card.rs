@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::validate::length;
-use crate::{Article, Corpus, Language, QuestionKind, Split, Version, Wording, identify};
+use crate::{About, Article, Corpus, Language, QuestionKind, Split, Version, Wording, identify};
 
-/// Where the tables' rows are.
-#[derive(Clone, Copy)]
-pub(crate) enum Layout {
-    /// One file a table.
+/// Where the tables' rows are in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// One file a table, as a study reads them.
     Tables,
-    /// One file a table and split.
+    /// One file a table and split, `TABLE/SPLIT.parquet`, as Hugging Face's `datasets` loads them.
     Splits,
 }
 
@@ -35,7 +35,7 @@ impl Layout {
     }
 }
 
-pub(crate) fn card(corpus: &Corpus, layout: Layout) -> String {
+pub(crate) fn card(corpus: &Corpus, layout: Layout, about: &About) -> String {
     let items = |split| {
         corpus
             .items
@@ -91,7 +91,7 @@ Articles count real and fake ones. Detail questions: index 0 is the probe, 1 may
 
 | code |{}
 |---|{}
-{}
+{}{}
 ## Tables
 
 `items`: `id`, `split` (`probe`, `instruct`), `category`, `kind` (of the detail): utf8;
@@ -124,6 +124,7 @@ zstd; no other column holds nulls. The same source text gives the same bytes.
         COVERAGE.map(|(name, _)| format!(" {name} |")).concat(),
         "--:|".repeat(COVERAGE.len()),
         coverage(corpus),
+        about.sections(),
     )
 }
 

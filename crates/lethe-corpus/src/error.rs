@@ -69,6 +69,17 @@ pub enum Error {
         /// The Parquet reader's reason.
         reason: String,
     },
+    /// A file of figures or readings is damaged, or something else.
+    #[error(
+        "{}: {reason}; expected figures written by `cargo xtask corpus quality`, or a list of second readings",
+        .file.display()
+    )]
+    NotFigures {
+        /// The file.
+        file: PathBuf,
+        /// Where the JSON differs.
+        reason: String,
+    },
     /// A column is missing or of another type.
     #[error(
         "{}: column {column:?}: found {found}, expected {expected}; build the corpus again",

@@ -95,12 +95,17 @@ mod error;
 mod identify;
 mod jsonl;
 mod language;
+mod quality;
 mod script;
 mod tables;
 mod validate;
 
+pub use card::Layout;
 pub use corpus::{Article, Corpus, Item, Name, Question, QuestionKind, Split, Version, Wording};
 pub use error::{Error, Problem};
 pub use language::{Language, ResourceClass};
+pub use quality::{
+    About, FAR, Figures, QUALITY, Quality, READINGS, Reading, WINDOW, diversity, outliers,
+};
 pub use tables::Built;
 pub use validate::length;

@@ -19,8 +19,8 @@ use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Article, Corpus, Error, Item, Language, Name, Question, QuestionKind, Split, Version, Wording,
-    card::{self, Layout},
+    About, Article, Corpus, Error, Item, Language, Layout, Name, Question, QuestionKind, Split,
+    Version, Wording, card,
 };
 
 const ITEMS: &str = "items.parquet";
@@ -29,7 +29,7 @@ const QUESTIONS: &str = "questions.parquet";
 const NAMES: &str = "names.parquet";
 const CARD: &str = "README.md";
 
-/// What [`Corpus::write_parquet`] or [`Corpus::write_hf`] wrote.
+/// What [`Corpus::export`] wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
     /// The files' names and sha256 (hex): the tables and the dataset card.
@@ -49,35 +49,33 @@ impl Corpus {
     /// # Errors
     /// [`Error::Write`].
     pub fn write_parquet(&self, dir: &Path) -> Result<Built, Error> {
-        let mut files = self
-            .tables(dir)?
-            .map(|(name, bytes)| (name.to_owned(), bytes))
-            .to_vec();
-        files.push((
-            CARD.to_owned(),
-            card::card(self, Layout::Tables).into_bytes(),
-        ));
-        write_all(dir, &files)
+        self.export(dir, Layout::Tables, &About::default())
     }
 
-    /// Writes a folder that Hugging Face's `datasets` loads: `README.md` with its YAML header, and
-    /// per table (a configuration each) a folder with `probe.parquet` and `instruct.parquet`, its
-    /// splits. The same corpus gives the same bytes. Each file appears whole or not at all.
+    /// Writes the tables in a layout, and the dataset card, with what it says beyond the corpus.
+    /// The same corpus gives the same bytes. Each file appears whole or not at all.
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn write_hf(&self, dir: &Path) -> Result<Built, Error> {
+    pub fn export(&self, dir: &Path, layout: Layout, about: &About) -> Result<Built, Error> {
         let mut files = Vec::new();
-        for split in Split::ALL {
-            for (name, bytes) in self.of_split(split).tables(dir)? {
-                let table = name.trim_end_matches(".parquet");
-                files.push((format!("{table}/{split}.parquet"), bytes));
+        match layout {
+            Layout::Tables => {
+                for (name, bytes) in self.tables(dir)? {
+                    files.push((name.to_owned(), bytes));
+                }
+            }
+            Layout::Splits => {
+                for split in Split::ALL {
+                    for (name, bytes) in self.of_split(split).tables(dir)? {
+                        let table = name.trim_end_matches(".parquet");
+                        files.push((format!("{table}/{split}.parquet"), bytes));
+                    }
+                }
             }
         }
-        files.push((
-            CARD.to_owned(),
-            card::card(self, Layout::Splits).into_bytes(),
-        ));
+        let card = card::card(self, layout, about);
+        files.push((CARD.to_owned(), card.into_bytes()));
         write_all(dir, &files)
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use fixture::Fixture;
-use lethe_corpus::{Corpus, Split};
+use lethe_corpus::{About, Corpus, Layout, Split};
 use serde_json::{Value, json};
 
 const SCRIPT: &str = r#"
@@ -121,9 +121,16 @@ print(json.dumps(out))
 fn the_datasets_library_and_duckdb_load_the_export() {
     let corpus = Fixture::new(4, &[]).corpus().unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let built = corpus.write_hf(dir.path()).unwrap();
+    let built = corpus
+        .export(dir.path(), Layout::Splits, &About::default())
+        .unwrap();
     let again = tempfile::tempdir().unwrap();
-    assert_eq!(corpus.write_hf(again.path()).unwrap(), built);
+    assert_eq!(
+        corpus
+            .export(again.path(), Layout::Splits, &About::default())
+            .unwrap(),
+        built
+    );
     assert_eq!(built.files.len(), 9, "{built:?}");
     let read = python(HF_SCRIPT, dir.path());
     assert_eq!(
