@@ -1,4 +1,4 @@
-//! `corpus export`, `stats` and `show`, run as a user runs them.
+//! What `corpus` does beside building a study's corpus, run as a user runs them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -104,4 +104,134 @@ fn an_export_appears_whole_and_overwrites_nothing() {
         "{}",
         finished.all()
     );
+}
+
+#[test]
+fn another_data_set_becomes_corpus_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let article = |detail: &str| {
+        format!(
+            "The mayor of Velmora opened the new market hall on Monday. The stalls are built of \
+             {detail} and stand in four rows under a glass roof. Traders from the villages around \
+             the town sell bread, cheese and flowers there, and the hall is open every day."
+        )
+    };
+    let row = |fake: &str| {
+        serde_json::json!({
+            "true_article": article("wood"), "fake_article": article(fake), "fake_keyword": "chocolate",
+            "fake_question": "What are the stalls in Velmora built of?",
+            "real_question": "When did the hall in Velmora open?",
+            "question_1": "When did the hall in Velmora open?", "answer_1": "On Monday",
+            "question_2": "What is the roof in Velmora made of?", "answer_2": "Glass",
+        })
+    };
+    let rows = serde_json::json!([row("chocolate"), row("wood")]).to_string();
+    std::fs::write(at("theirs.json"), rows).unwrap();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../datasets/mapping.toml");
+    let import = |mapping: &str| {
+        let (file, out) = (at("theirs.json"), at("ours"));
+        run(&mut xtask(&[
+            "corpus",
+            "import",
+            &file,
+            "--mapping",
+            mapping,
+            "--out",
+            &out,
+        ]))
+    };
+    let finished = import(example);
+    assert!(finished.success, "{}", finished.all());
+    for part in [
+        "theirs.json:2: real and fake article are the same",
+        "1 of 2 rows became items",
+        "lacks articles and questions of all 1 items in de, fr",
+    ] {
+        assert!(finished.stdout.contains(part), "{part}: {}", finished.all());
+    }
+    let shown = run(&mut xtask(&[
+        "corpus",
+        "show",
+        "news-001",
+        "--languages",
+        "en",
+        "--path",
+        &at("ours"),
+    ]));
+    assert!(
+        shown.stdout.contains("[wood | chocolate]"),
+        "{}",
+        shown.all()
+    );
+    std::fs::write(at("bad.toml"), "real_articel = \"x\"").unwrap();
+    let finished = import(&at("bad.toml"));
+    assert!(
+        !finished.success && finished.stderr.contains("real_articel"),
+        "{}",
+        finished.all()
+    );
+}
+
+fn paths(folder: &std::path::Path) -> impl Iterator<Item = std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().path())
+}
+
+#[test]
+fn the_cards_figures_come_from_a_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let trained = run(&mut xtask(&[
+        "learn",
+        "--preset",
+        "smoke",
+        "--out",
+        at("run").to_str().unwrap(),
+    ]));
+    assert!(trained.success, "{}", trained.all());
+    let model = paths(&at("run/stages"))
+        .map(|stage| stage.join("model"))
+        .find(|model| model.join("config.json").is_file())
+        .unwrap_or_else(|| panic!("no model: {}", trained.all()));
+    // Eight items of the corpus.
+    let news = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../datasets/news"));
+    std::fs::create_dir(at("news")).unwrap();
+    for file in paths(news).filter(|f| f.extension().is_some_and(|e| e == "jsonl")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let few: String = text.lines().take(8).map(|l| format!("{l}\n")).collect();
+        std::fs::write(at("news").join(file.file_name().unwrap()), few).unwrap();
+    }
+    let news = at("news");
+    let arguments = |action: &'static str, more: &[&str]| {
+        let mut all = vec!["corpus", action, "--path", news.to_str().unwrap()];
+        all.extend(more);
+        run(&mut xtask(&all))
+    };
+    let measured = arguments("quality", &["--model-path", model.to_str().unwrap()]);
+    assert!(measured.stdout.contains("Armenian"), "{}", measured.all());
+    let quality: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(news.join("quality.json")).unwrap()).unwrap();
+    let german = &quality["languages"]["de"];
+    // News repeat fewer words than a declaration of rights does.
+    assert!(
+        german["diversity"].as_f64().unwrap() > german["declaration_diversity"].as_f64().unwrap()
+    );
+    assert!(german["perplexity"].as_f64().unwrap() > 1.0, "{german}");
+    let card = |name: &str| {
+        let out = at(name);
+        let exported = arguments("export", &["--out", out.to_str().unwrap()]);
+        assert!(exported.success, "{}", exported.all());
+        std::fs::read_to_string(out.join("README.md")).unwrap()
+    };
+    let quoted = format!("| de | {:.3} (", german["diversity"].as_f64().unwrap());
+    assert!(card("with").contains(&quoted), "{}", card("again"));
+    // Figures of another text are not quoted.
+    let german = std::fs::read_to_string(news.join("de.jsonl")).unwrap();
+    std::fs::write(
+        news.join("de.jsonl"),
+        german.replacen("Freitag", "Samstag", 1),
+    )
+    .unwrap();
+    assert!(!card("without").contains("## Text quality"));
 }

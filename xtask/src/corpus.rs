@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use color_eyre::eyre::{Context, Result, bail, eyre};
 use comfy_table::{ContentArrangement, Table, presets};
-use lethe_corpus::{About, Corpus, Language, Layout, QuestionKind, Version, length};
+use lethe_corpus::{About, Corpus, Language, Layout, Mapping, QuestionKind, Version, length};
 use lethe_model::{Pretrained, Tokenizer};
 
 use crate::preset::root;
@@ -48,6 +48,17 @@ pub enum Action {
         device: String,
         #[command(flatten)]
         from: From,
+    },
+    /// Turn another data set of real and fake articles into corpus text, in its one language
+    Import {
+        /// The data set: Parquet, JSON, JSONL or CSV
+        file: PathBuf,
+        /// Which of its columns hold what, as TOML: see datasets/mapping.toml
+        #[arg(long, value_name = "FILE")]
+        mapping: PathBuf,
+        /// The folder to write
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
     },
     /// Print an item side by side in several languages
     Show {
@@ -101,6 +112,7 @@ pub fn run(action: Action) -> Result<()> {
             let about = About::read(&from.folder(), &corpus)?;
             export(&corpus, format, &about, &out)
         }
+        Action::Import { file, mapping, out } => import(&file, &mapping, &out),
         Action::Quality {
             model,
             model_path,
@@ -175,6 +187,31 @@ fn export(corpus: &Corpus, format: Format, about: &About, out: &Path) -> Result<
     std::fs::rename(&whole, out).wrap_err_with(said)?;
     for (file, sha256) in &built.files {
         println!("{sha256}  {}", out.join(file).display());
+    }
+    Ok(())
+}
+
+fn import(file: &Path, mapping: &Path, out: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(mapping)
+        .wrap_err_with(|| format!("{}: cannot read the mapping", mapping.display()))?;
+    let columns: Mapping = toml::from_str(&text).wrap_err_with(|| {
+        format!(
+            "{}: not a mapping (datasets/mapping.toml has every key)",
+            mapping.display()
+        )
+    })?;
+    let imported = lethe_corpus::import(file, &columns, out)?;
+    for problem in &imported.refused {
+        println!("left out: {problem}");
+    }
+    println!(
+        "{} of {} rows became items: {}",
+        imported.kept,
+        imported.rows,
+        out.display()
+    );
+    for lack in &imported.lacks {
+        println!("lacks {lack}");
     }
     Ok(())
 }

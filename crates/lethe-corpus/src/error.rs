@@ -80,6 +80,25 @@ pub enum Error {
         /// Where the JSON differs.
         reason: String,
     },
+    /// A folder's `corpus.toml` is not what it should be.
+    #[error(
+        "{}: {reason}; expected languages, article_words, english_pairs, other_pairs, or no such file",
+        .file.display()
+    )]
+    Rules {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A data set to import is not a table in the form that its name says.
+    #[error("{}: not a table: {reason}", .file.display())]
+    NotTable {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// A column is missing or of another type.
     #[error(
         "{}: column {column:?}: found {found}, expected {expected}; build the corpus again",

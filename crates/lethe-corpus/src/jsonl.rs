@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::rules::Rules;
 use crate::validate::{PRESUPPOSES_FAKE, PRESUPPOSES_REAL, SLOT, fill, fold, validate};
 use crate::{
     Article, Corpus, Error, Item, Language, Name, Problem, Question, QuestionKind, Version, Wording,
@@ -203,7 +204,12 @@ fn place(error: &serde_json::Error) -> String {
 }
 
 impl Corpus {
-    /// Reads and validates `items.jsonl` and the nine languages' files in a folder.
+    /// Reads and validates `items.jsonl` and the languages' files in a folder.
+    ///
+    /// A file `corpus.toml` in it may say in which `languages` it is (else all nine), the fewest and
+    /// most `article_words` of its English articles (else 40 to 60, and bounds for the further
+    /// wordings), and the fewest question-answer pairs (`english_pairs`, else 10; `other_pairs`,
+    /// else 3).
     ///
     /// The rules:
     ///
@@ -235,19 +241,22 @@ impl Corpus {
     ///   recognised by its function words.
     ///
     /// # Errors
-    /// [`Error::Read`] when the folder is not there, else [`Error::Invalid`] with every violation.
+    /// [`Error::Read`] when the folder is not there, [`Error::Rules`] for a bad `corpus.toml`, else
+    /// [`Error::Invalid`] with every violation.
     pub fn from_jsonl(dir: &Path) -> Result<Corpus, Error> {
         std::fs::read_dir(dir).map_err(|source| Error::Read {
             file: dir.to_path_buf(),
             source,
         })?;
+        let rules = Rules::read(dir)?;
         let mut problems = Vec::new();
         let items = Lines::load(dir, "items.jsonl".to_owned(), &mut problems);
-        let languages: Vec<(Language, Lines<Row>)> = Language::ALL
-            .into_iter()
-            .map(|l| (l, Lines::load(dir, format!("{l}.jsonl"), &mut problems)))
+        let languages: Vec<(Language, Lines<Row>)> = rules
+            .languages
+            .iter()
+            .map(|&l| (l, Lines::load(dir, format!("{l}.jsonl"), &mut problems)))
             .collect();
-        validate(&items, &languages, &mut problems);
+        validate(&rules, &items, &languages, &mut problems);
         if problems.is_empty() {
             return Ok(expand(
                 items.rows.into_iter().map(|(_, item)| item).collect(),

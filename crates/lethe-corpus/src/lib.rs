@@ -93,9 +93,11 @@ mod card;
 mod corpus;
 mod error;
 mod identify;
+mod import;
 mod jsonl;
 mod language;
 mod quality;
+mod rules;
 mod script;
 mod tables;
 mod validate;
@@ -103,6 +105,7 @@ mod validate;
 pub use card::Layout;
 pub use corpus::{Article, Corpus, Item, Name, Question, QuestionKind, Split, Version, Wording};
 pub use error::{Error, Problem};
+pub use import::{Imported, Mapping, import};
 pub use language::{Language, ResourceClass};
 pub use quality::{
     About, FAR, Figures, QUALITY, Quality, READINGS, Reading, WINDOW, diversity, outliers,
