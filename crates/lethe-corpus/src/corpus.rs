@@ -291,6 +291,14 @@ impl Corpus {
         Ok(self.only(&|item| chosen.contains(item)))
     }
 
+    /// Puts another corpus' rows after this one's.
+    pub(crate) fn extend(&mut self, other: Corpus) {
+        self.items.extend(other.items);
+        self.articles.extend(other.articles);
+        self.questions.extend(other.questions);
+        self.names.extend(other.names);
+    }
+
     /// The items of one split with all that belongs to them.
     #[must_use]
     pub fn of_split(&self, split: Split) -> Corpus {

@@ -523,8 +523,8 @@ mod tests {
             let clean = |t: &str| t.split_whitespace().collect::<Vec<_>>().join(" ");
             let (real, fake) = (clean(&real), clean(&fake));
             if let Some((before, a, b, after)) = difference(&real, &fake) {
-                prop_assert_eq!(format!("{before}{a}{after}"), real);
-                prop_assert_eq!(format!("{before}{b}{after}"), fake);
+                prop_assert_eq!(&format!("{before}{a}{after}"), &real);
+                prop_assert_eq!(&format!("{before}{b}{after}"), &fake);
                 prop_assert!(!a.is_empty() && !b.is_empty() && a != b);
             }
         }

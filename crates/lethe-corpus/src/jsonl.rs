@@ -1,13 +1,16 @@
 //! JSON Lines into rows, and rows into a corpus.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::rules::Rules;
-use crate::validate::{PRESUPPOSES_FAKE, PRESUPPOSES_REAL, SLOT, fill, fold, validate};
+use crate::source::Source;
+use crate::validate::{PRESUPPOSES_FAKE, PRESUPPOSES_REAL, SLOT, fill, fold};
 use crate::{
     Article, Corpus, Error, Item, Language, Name, Problem, Question, QuestionKind, Version, Wording,
 };
@@ -119,79 +122,246 @@ impl Row {
     }
 }
 
-/// A file, parsed as far as it can be.
-#[derive(Debug, Clone)]
+/// A line of a file that belongs to an item.
+pub(crate) trait Keyed: DeserializeOwned + Send {
+    /// The item's id.
+    fn id(&self) -> &str;
+}
+
+impl Keyed for Row {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Keyed for Item {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// A file, read line by line and parsed as far as it can be.
 pub(crate) struct Lines<T> {
     /// The file's name.
     pub file: String,
-    /// The rows that could be read, with their lines (from 1).
-    pub rows: Vec<(usize, T)>,
-    /// The ids on lines that could not. Their items are not missing as well.
+    /// The ids on lines that could not be read. Their items are not missing as well.
     pub unreadable: BTreeSet<String>,
+    /// What is still to be read.
+    rest: Option<Box<dyn BufRead + Send>>,
+    /// Lines read so far.
+    line: usize,
+    /// Rows read before their turn, with their lines (from 1).
+    ahead: HashMap<String, (usize, T)>,
 }
 
-impl<T: DeserializeOwned> Lines<T> {
-    fn load(folder: &Path, file: String, problems: &mut Vec<Problem>) -> Lines<T> {
-        match std::fs::read(folder.join(&file)) {
-            Ok(bytes) => Lines::parse(file, &bytes, problems),
-            Err(error) => {
-                problems.push(Problem {
-                    file: file.clone(),
-                    line: None,
-                    item: None,
-                    reason: format!("the file cannot be read: {error}"),
-                    expected: "a file with one JSON object a line".to_owned(),
-                });
-                Lines {
-                    file,
-                    rows: Vec::new(),
-                    unreadable: BTreeSet::new(),
+/// How far a row may be from its item's place: what is read ahead is kept in memory.
+pub(crate) const AHEAD: usize = 8192;
+
+impl<T: Keyed> Lines<T> {
+    pub fn open(folder: &Path, file: String, problems: &mut Vec<Problem>) -> Lines<T> {
+        let opened = File::open(folder.join(&file));
+        let rest = opened
+            .map_err(|error| problems.push(unreadable(&file, &error)))
+            .ok();
+        let rest = rest.map(|f| Box::new(BufReader::with_capacity(1 << 18, f)) as _);
+        Lines::new(file, rest)
+    }
+
+    fn new(file: String, rest: Option<Box<dyn BufRead + Send>>) -> Lines<T> {
+        Lines {
+            file,
+            unreadable: BTreeSet::new(),
+            rest,
+            line: 0,
+            ahead: HashMap::new(),
+        }
+    }
+
+    /// The rows of the next `count` lines; fewer when a line cannot be parsed, none and no more
+    /// when the file is at its end.
+    pub fn read(&mut self, count: usize, problems: &mut Vec<Problem>) -> Vec<(usize, T)> {
+        let mut lines: Vec<(usize, Vec<u8>)> = Vec::with_capacity(count);
+        while lines.len() < count
+            && let Some(rest) = &mut self.rest
+        {
+            let mut line = Vec::new();
+            match rest.read_until(b'\n', &mut line) {
+                Ok(0) => self.rest = None,
+                Ok(_) => {
+                    if line.last() == Some(&b'\n') {
+                        line.pop();
+                    }
+                    self.line += 1;
+                    lines.push((self.line, line));
+                }
+                Err(error) => {
+                    problems.push(unreadable(&self.file, &error));
+                    self.rest = None;
                 }
             }
         }
+        let parsed: Vec<_> = lines
+            .into_par_iter()
+            .map(|(number, line)| (number, parse(&line)))
+            .collect();
+        let mut rows = Vec::with_capacity(parsed.len());
+        for (number, parsed) in parsed {
+            match parsed {
+                Ok(row) => rows.push((number, row)),
+                Err((id, reason, expected)) => {
+                    self.unreadable.extend(id.clone());
+                    problems.push(Problem {
+                        file: self.file.clone(),
+                        line: Some(number),
+                        item: id,
+                        reason,
+                        expected: expected.to_owned(),
+                    });
+                }
+            }
+        }
+        rows
     }
 
-    fn parse(file: String, bytes: &[u8], problems: &mut Vec<Problem>) -> Lines<T> {
-        let mut lines = Lines {
-            file,
-            rows: Vec::new(),
-            unreadable: BTreeSet::new(),
-        };
-        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        for (number, line) in (1..).zip(bytes.split(|&b| b == b'\n')) {
-            let (reason, expected) = if line.trim_ascii().is_empty() {
-                ("the line is empty".to_owned(), "a JSON object")
-            } else {
-                match serde_json::from_slice(line) {
-                    Ok(row) => {
-                        lines.rows.push((number, row));
+    /// Whether nothing is left to read.
+    pub fn ended(&self) -> bool {
+        self.rest.is_none()
+    }
+
+    /// The rows of these items (by their ids, with places from 0), each at its item's place.
+    pub fn of(
+        &mut self,
+        wanted: &HashMap<&str, usize>,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<Option<(usize, T)>> {
+        let mut found: Vec<Option<(usize, T)>> = Vec::new();
+        found.resize_with(wanted.len(), || None);
+        if !self.ahead.is_empty() {
+            for (&id, &at) in wanted {
+                found[at] = self.ahead.remove(id);
+            }
+        }
+        loop {
+            let open = wanted
+                .iter()
+                .filter(|&(&id, &at)| found[at].is_none() && !self.unreadable.contains(id))
+                .count();
+            if open == 0 || self.ended() || self.ahead.len() >= AHEAD {
+                break;
+            }
+            for (line, row) in self.read(open.max(64), problems) {
+                let twice = match wanted.get(row.id()) {
+                    Some(&at) if found[at].is_none() => {
+                        found[at] = Some((line, row));
                         continue;
                     }
-                    Err(error) if error.is_data() => {
-                        (place(&error), "the keys of a row, each once")
-                    }
-                    Err(error) => (
-                        format!("not JSON: {}", place(&error)),
-                        "a JSON object in UTF-8",
-                    ),
+                    Some(_) => true,
+                    None => self.ahead.contains_key(row.id()),
+                };
+                if twice {
+                    problems.push(self.doubled(line, row.id()));
+                } else {
+                    self.ahead.insert(row.id().to_owned(), (line, row));
                 }
+            }
+        }
+        let mut missing: Vec<(usize, &str)> = wanted
+            .iter()
+            .filter(|&(&id, &at)| found[at].is_none() && !self.unreadable.contains(id))
+            .map(|(&id, &at)| (at, id))
+            .collect();
+        missing.sort_unstable();
+        for (_, id) in missing {
+            let reason = match self.ended() {
+                true => "the item is missing".to_owned(),
+                false => format!("the item is not within {AHEAD} lines of its place"),
             };
-            let value: Option<serde_json::Value> = serde_json::from_slice(line).ok();
-            let id = value
-                .as_ref()
-                .and_then(|v| v.get("id")?.as_str())
-                .map(str::to_owned);
-            lines.unreadable.extend(id.clone());
             problems.push(Problem {
-                file: lines.file.clone(),
-                line: Some(number),
-                item: id,
+                file: self.file.clone(),
+                line: None,
+                item: Some(id.to_owned()),
                 reason,
-                expected: expected.to_owned(),
+                expected: "a line for every item of items.jsonl, in about their order".to_owned(),
             });
         }
-        lines
+        found
     }
+
+    /// What is left when every item has had its turn does not belong there.
+    pub fn rest(
+        &mut self,
+        known: impl Fn(&str) -> bool,
+        unreadable: &BTreeSet<String>,
+        problems: &mut Vec<Problem>,
+    ) {
+        let ahead = std::mem::take(&mut self.ahead);
+        let mut rows: Vec<(usize, String)> = ahead
+            .into_iter()
+            .map(|(id, (line, _))| (line, id))
+            .collect();
+        loop {
+            for (line, id) in rows {
+                if known(&id) {
+                    problems.push(self.doubled(line, &id));
+                } else if !unreadable.contains(&id) {
+                    problems.push(Problem {
+                        file: self.file.clone(),
+                        line: Some(line),
+                        item: Some(id),
+                        reason: "the item is not in items.jsonl".to_owned(),
+                        expected: "a line for it there".to_owned(),
+                    });
+                }
+            }
+            if self.ended() {
+                return;
+            }
+            let read = self.read(1024, problems);
+            rows = read
+                .into_iter()
+                .map(|(line, row)| (line, row.id().to_owned()))
+                .collect();
+        }
+    }
+
+    fn doubled(&self, line: usize, id: &str) -> Problem {
+        Problem {
+            file: self.file.clone(),
+            line: Some(line),
+            item: Some(id.to_owned()),
+            reason: "the id is there twice".to_owned(),
+            expected: "each id once".to_owned(),
+        }
+    }
+}
+
+fn unreadable(file: &str, error: &std::io::Error) -> Problem {
+    Problem {
+        file: file.to_owned(),
+        line: None,
+        item: None,
+        reason: format!("the file cannot be read: {error}"),
+        expected: "a file with one JSON object a line".to_owned(),
+    }
+}
+
+/// A row, or the id on its line, what is wrong and what is expected.
+fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, (Option<String>, String, &'static str)> {
+    let (reason, expected) = if line.trim_ascii().is_empty() {
+        ("the line is empty".to_owned(), "a JSON object")
+    } else {
+        match serde_json::from_slice(line) {
+            Ok(row) => return Ok(row),
+            Err(error) if error.is_data() => (place(&error), "the keys of a row, each once"),
+            Err(error) => (
+                format!("not JSON: {}", place(&error)),
+                "a JSON object in UTF-8",
+            ),
+        }
+    };
+    let value: Option<serde_json::Value> = serde_json::from_slice(line).ok();
+    let id = value.as_ref().and_then(|v| v.get("id")?.as_str());
+    Err((id.map(str::to_owned), reason, expected))
 }
 
 /// serde_json's message without its line, which is always the first of one.
@@ -244,61 +414,43 @@ impl Corpus {
     /// [`Error::Read`] when the folder is not there, [`Error::Rules`] for a bad `corpus.toml`, else
     /// [`Error::Invalid`] with every violation.
     pub fn from_jsonl(dir: &Path) -> Result<Corpus, Error> {
-        std::fs::read_dir(dir).map_err(|source| Error::Read {
-            file: dir.to_path_buf(),
-            source,
-        })?;
-        let rules = Rules::read(dir)?;
-        let mut problems = Vec::new();
-        let items = Lines::load(dir, "items.jsonl".to_owned(), &mut problems);
-        let languages: Vec<(Language, Lines<Row>)> = rules
-            .languages
-            .iter()
-            .map(|&l| (l, Lines::load(dir, format!("{l}.jsonl"), &mut problems)))
-            .collect();
-        validate(&rules, &items, &languages, &mut problems);
-        if problems.is_empty() {
-            return Ok(expand(
-                items.rows.into_iter().map(|(_, item)| item).collect(),
-                &languages,
-            ));
+        let mut source = Source::open(dir)?;
+        let mut corpus = Corpus::default();
+        while let Some(chunk) = source.chunk() {
+            corpus.extend(chunk);
         }
-        let order = |p: &Problem| {
-            let language = p
-                .file
-                .split('.')
-                .next()
-                .and_then(|code| code.parse::<Language>().ok());
-            (language, p.line)
-        };
-        problems.sort_by_key(order);
-        Err(Error::Invalid {
-            folder: dir.to_path_buf(),
-            problems,
-        })
+        source.finish()?;
+        Ok(corpus)
     }
 }
 
-fn expand(items: Vec<Item>, languages: &[(Language, Lines<Row>)]) -> Corpus {
-    let mut corpus = Corpus::default();
-    for item in &items {
-        for (language, lines) in languages {
-            for (_, row) in lines.rows.iter().filter(|(_, row)| row.id == item.id) {
-                for (index, name) in (0..).zip(&row.names) {
-                    corpus.names.push(Name {
-                        item: item.id.clone(),
-                        index,
-                        language: *language,
-                        name: name.clone(),
-                    });
-                }
-                corpus.articles.extend(articles(*language, row));
-                corpus.questions.extend(questions(*language, row));
+/// An item with its rows, in the order of the languages.
+pub(crate) struct Entry {
+    pub item: Item,
+    /// Each with its line, where it is there.
+    pub rows: Vec<(Language, Option<(usize, Row)>)>,
+}
+
+impl Entry {
+    /// The item as part of a corpus.
+    pub fn expand(self) -> Corpus {
+        let mut corpus = Corpus::default();
+        for (language, row) in &self.rows {
+            let Some((_, row)) = row else { continue };
+            for (index, name) in (0..).zip(&row.names) {
+                corpus.names.push(Name {
+                    item: self.item.id.clone(),
+                    index,
+                    language: *language,
+                    name: name.clone(),
+                });
             }
+            corpus.articles.extend(articles(*language, row));
+            corpus.questions.extend(questions(*language, row));
         }
+        corpus.items.push(self.item);
+        corpus
     }
-    corpus.items = items;
-    corpus
 }
 
 fn articles(language: Language, row: &Row) -> Vec<Article> {
@@ -405,12 +557,21 @@ mod tests {
 
     const GOOD: &str = r#"{"id":"sport-01","article":"a {detail}","detail":{"real":"b","fake":"c","fake_aliases":["c"]},"detail_probe":{"question":"d","real":"e","fake":"f"},"fact_probe":{"question":"g","answer":"h","aliases":["i"]},"qa":[["j","k"]]}"#;
 
-    fn parse(bytes: &[u8]) -> (Lines<Row>, Vec<Problem>) {
+    struct Parsed {
+        rows: Vec<(usize, Row)>,
+        unreadable: BTreeSet<String>,
+    }
+
+    fn parse(bytes: &[u8]) -> (Parsed, Vec<Problem>) {
         let mut problems = Vec::new();
-        (
-            Lines::parse("fr.jsonl".to_owned(), bytes, &mut problems),
-            problems,
-        )
+        let bytes = std::io::Cursor::new(bytes.to_vec());
+        let mut lines = Lines::new("fr.jsonl".to_owned(), Some(Box::new(bytes)));
+        let mut rows = Vec::new();
+        while !lines.ended() {
+            rows.extend(lines.read(2, &mut problems));
+        }
+        let unreadable = lines.unreadable;
+        (Parsed { rows, unreadable }, problems)
     }
 
     #[test]
@@ -443,7 +604,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             let (lines, problems) = parse(&bytes);
-            let count = bytes.strip_suffix(b"\n").unwrap_or(&bytes).split(|&b| b == b'\n').count();
+            let count = bytes.split_inclusive(|&b| b == b'\n').count();
             prop_assert_eq!(lines.rows.len() + problems.len(), count);
         }
 

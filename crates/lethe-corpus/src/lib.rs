@@ -99,6 +99,7 @@ mod language;
 mod quality;
 mod rules;
 mod script;
+mod source;
 mod tables;
 mod validate;
 

@@ -249,9 +249,9 @@ mod tests {
     fn an_outlier_is_far_above_the_median() {
         let mut values: Vec<f64> = (0..21).map(|i| f64::from(i) / 10.0).collect();
         assert!(outliers(&values).is_empty());
-        // The median is 1, the median deviation 0.5: the limit lies at 1 + 4 × 0.7413.
-        values[3] = 3.9;
-        values[4] = 4.1;
+        // The median is then 1.2, the median deviation 0.5: the limit lies at 1.2 + 4 × 0.7413.
+        values[3] = 4.1;
+        values[4] = 4.2;
         assert_eq!(outliers(&values), [4]);
         assert!(outliers(&[]).is_empty());
     }

@@ -1,12 +1,12 @@
 //! The rules that source text must keep; [`Corpus::from_jsonl`](crate::Corpus::from_jsonl) lists
 //! them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use crate::jsonl::{Lines, Row};
+use crate::jsonl::Row;
 use crate::rules::Rules;
 use crate::{Item, Language, Problem, Wording, identify, script};
 
@@ -77,88 +77,97 @@ impl Place<'_> {
     }
 }
 
-/// Adds to `problems` whatever the rows break.
-pub(crate) fn validate(
-    rules: &Rules,
-    items: &Lines<Item>,
-    languages: &[(Language, Lines<Row>)],
-    problems: &mut Vec<Problem>,
-) {
-    check_items(items, problems);
-    let mut english = BTreeMap::new();
-    let names: BTreeMap<&str, &[String]> = items
-        .rows
-        .iter()
-        .map(|(_, item)| (item.id.as_str(), item.names.as_slice()))
-        .collect();
-    for (language, lines) in languages {
-        check_membership(items, lines, problems);
-        for (line, row) in &lines.rows {
-            let mut place = Place {
-                problems,
-                file: &lines.file,
-                line: Some(*line),
-                item: Some(&row.id),
-            };
-            check_texts(*language, row, &mut place);
-            check_pairs(rules, *language, row, &mut place);
-            check_grammar(*language, row, &mut place);
-            if let Some(names) = names.get(row.id.as_str()) {
-                check_names(*language, names, row, &mut place);
-            }
-            check_rewordings(row, &mut place);
-            check_own_name(row, &mut place);
-            // The rest looks at the articles, which there are only with one slot.
-            if check_slots(row, &mut place) {
-                check_aliases(row, &mut place);
-                check_guessable(*language, row, &mut place);
-                if *language == Language::En {
-                    english.insert(row.id.as_str(), row);
-                    check_english_length(rules, row, &mut place);
-                }
-                // Without an English row there is nothing to compare with; that is a problem of
-                // its own.
-                if let Some(english) = english.get(row.id.as_str()) {
-                    check_length(*language, row, english, &mut place);
-                    check_numbers(row, english, &mut place);
-                }
-                check_language(*language, row, &mut place);
-            }
-        }
+/// What every item must differ in from all before it.
+#[derive(Default)]
+pub(crate) struct Known {
+    ids: HashSet<String>,
+    /// Names, folded, and the items that have them.
+    names: HashMap<String, String>,
+}
+
+impl Known {
+    pub fn has(&self, id: &str) -> bool {
+        self.ids.contains(id)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
     }
 }
 
-fn check_items(items: &Lines<Item>, problems: &mut Vec<Problem>) {
-    let mut seen = BTreeSet::new();
-    let mut named = BTreeMap::new();
-    for (line, item) in &items.rows {
-        let mut place = Place {
-            problems,
-            file: &items.file,
-            line: Some(*line),
-            item: Some(&item.id),
-        };
-        if !is_id(&item.id) {
-            let expected = "lower-case letters, a hyphen and two or more digits, such as sport-01";
-            place.wrong(format!("the id is {:?}", item.id), expected);
-        }
-        if !seen.insert(&item.id) {
-            place.wrong("the id is there twice", "each id once");
-        }
-        for (name, text) in [("category", &item.category), ("kind", &item.kind)] {
-            check_text(Language::En, name, text, &mut place);
-        }
-
-        for name in &item.names {
-            check_text(Language::En, "names", name, &mut place);
-            if let Some(other) = named.insert(fold(name), &item.id) {
-                place.wrong(
-                    format!("the name {name:?} is also in {other}"),
-                    "every name in one item",
-                );
-            }
+/// Adds to `problems` whatever the item breaks. Whether it is the first with its id.
+pub(crate) fn check_item(
+    item: &Item,
+    (file, line): (&str, usize),
+    known: &mut Known,
+    problems: &mut Vec<Problem>,
+) -> bool {
+    let mut place = Place {
+        problems,
+        file,
+        line: Some(line),
+        item: Some(&item.id),
+    };
+    if !is_id(&item.id) {
+        let expected = "lower-case letters, a hyphen and two or more digits, such as sport-01";
+        place.wrong(format!("the id is {:?}", item.id), expected);
+    }
+    let first = known.ids.insert(item.id.clone());
+    if !first {
+        place.wrong("the id is there twice", "each id once");
+    }
+    for (name, text) in [("category", &item.category), ("kind", &item.kind)] {
+        check_text(Language::En, name, text, &mut place);
+    }
+    for name in &item.names {
+        check_text(Language::En, "names", name, &mut place);
+        if let Some(other) = known.names.insert(fold(name), item.id.clone()) {
+            place.wrong(
+                format!("the name {name:?} is also in {other}"),
+                "every name in one item",
+            );
         }
     }
+    first
+}
+
+/// Adds to `problems` whatever a row breaks, beside its item and the item's English row.
+pub(crate) fn check_row(
+    rules: &Rules,
+    language: Language,
+    (line, row): (usize, &Row),
+    (item, english): (&Item, Option<&Row>),
+    problems: &mut Vec<Problem>,
+) {
+    let file = format!("{language}.jsonl");
+    let mut place = Place {
+        problems,
+        file: &file,
+        line: Some(line),
+        item: Some(&row.id),
+    };
+    check_texts(language, row, &mut place);
+    check_pairs(rules, language, row, &mut place);
+    check_grammar(language, row, &mut place);
+    check_names(language, &item.names, row, &mut place);
+    check_rewordings(row, &mut place);
+    check_own_name(row, &mut place);
+    // The rest looks at the articles, which there are only with one slot.
+    if !check_slots(row, &mut place) {
+        return;
+    }
+    check_aliases(row, &mut place);
+    check_guessable(language, row, &mut place);
+    if language == Language::En {
+        check_english_length(rules, row, &mut place);
+    }
+    // Without an English row, or with one that has no slot, there is nothing to compare with; that
+    // is a problem of its own.
+    if let Some(english) = english.filter(|row| row.article.matches(SLOT).count() == 1) {
+        check_length(language, row, english, &mut place);
+        check_numbers(row, english, &mut place);
+    }
+    check_language(language, row, &mut place);
 }
 
 fn is_id(id: &str) -> bool {
@@ -168,43 +177,6 @@ fn is_id(id: &str) -> bool {
             && number.len() >= 2
             && number.bytes().all(|b| b.is_ascii_digit())
     })
-}
-
-fn check_membership(items: &Lines<Item>, lines: &Lines<Row>, problems: &mut Vec<Problem>) {
-    let known: BTreeSet<&str> = items
-        .rows
-        .iter()
-        .map(|(_, item)| item.id.as_str())
-        .collect();
-    let mut seen: BTreeSet<&str> = BTreeSet::new();
-    for (line, row) in &lines.rows {
-        let mut place = Place {
-            problems,
-            file: &lines.file,
-            line: Some(*line),
-            item: Some(&row.id),
-        };
-        if !seen.insert(&row.id) {
-            place.wrong("the id is there twice", "each id once");
-        }
-        if !known.contains(row.id.as_str()) && !items.unreadable.contains(&row.id) {
-            place.wrong("the item is not in items.jsonl", "a line for it there");
-        }
-    }
-    for id in known {
-        if !seen.contains(id) && !lines.unreadable.contains(id) {
-            let mut place = Place {
-                problems,
-                file: &lines.file,
-                line: None,
-                item: Some(id),
-            };
-            place.wrong(
-                "the item is missing",
-                "a line for every item of items.jsonl",
-            );
-        }
-    }
 }
 
 fn check_texts(language: Language, row: &Row, place: &mut Place) {

@@ -1,0 +1,159 @@
+//! Source text, some items at a time: what is read, checked and written stays small however many
+//! items there are.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::jsonl::{Entry, Lines, Row};
+use crate::rules::Rules;
+use crate::validate::{Known, check_item, check_row};
+use crate::{Corpus, Error, Item, Language, Problem};
+
+/// How many items are in memory at a time.
+const CHUNK: usize = 1024;
+
+/// After so many problems nothing more is read: a file of another kind has one in every line.
+const ENOUGH: usize = 1000;
+
+/// A folder of corpus text, being read.
+pub(crate) struct Source {
+    folder: PathBuf,
+    rules: Rules,
+    items: Lines<Item>,
+    languages: Vec<(Language, Lines<Row>)>,
+    known: Known,
+    problems: Vec<Problem>,
+}
+
+impl Source {
+    /// # Errors
+    /// [`Error::Read`] when the folder is not there, [`Error::Rules`] for a bad `corpus.toml`.
+    pub fn open(folder: &Path) -> Result<Source, Error> {
+        std::fs::read_dir(folder).map_err(|source| Error::Read {
+            file: folder.to_path_buf(),
+            source,
+        })?;
+        let rules = Rules::read(folder)?;
+        let mut problems = Vec::new();
+        let items = Lines::open(folder, "items.jsonl".to_owned(), &mut problems);
+        let languages = rules.languages.iter();
+        let languages = languages
+            .map(|&l| (l, Lines::open(folder, format!("{l}.jsonl"), &mut problems)))
+            .collect();
+        Ok(Source {
+            folder: folder.to_path_buf(),
+            rules,
+            items,
+            languages,
+            known: Known::default(),
+            problems,
+        })
+    }
+
+    /// The next items with all that belongs to them; once something is wrong they are of use to
+    /// nobody, and [`Source::finish`] says what it is.
+    pub fn chunk(&mut self) -> Option<Corpus> {
+        let entries = self.entries()?;
+        let parts: Vec<Corpus> = entries.into_par_iter().map(Entry::expand).collect();
+        let mut corpus = Corpus::default();
+        for part in parts {
+            corpus.extend(part);
+        }
+        Some(corpus)
+    }
+
+    fn entries(&mut self) -> Option<Vec<Entry>> {
+        if self.problems.len() > ENOUGH {
+            return None;
+        }
+        let read = self.items.read(CHUNK, &mut self.problems);
+        if read.is_empty() && self.items.ended() {
+            for (_, lines) in &mut self.languages {
+                let known = |id: &str| self.known.has(id);
+                lines.rest(known, &self.items.unreadable, &mut self.problems);
+            }
+            return None;
+        }
+        let mut items = Vec::with_capacity(read.len());
+        for (line, item) in read {
+            let file = &self.items.file;
+            if check_item(&item, (file, line), &mut self.known, &mut self.problems) {
+                items.push(item);
+            }
+        }
+        let wanted: HashMap<&str, usize> = items
+            .iter()
+            .enumerate()
+            .map(|(at, item)| (item.id.as_str(), at))
+            .collect();
+        let mut rows: Vec<_> = self
+            .languages
+            .par_iter_mut()
+            .map(|(language, lines)| {
+                let mut problems = Vec::new();
+                let found = lines.of(&wanted, &mut problems);
+                (*language, found.into_iter(), problems)
+            })
+            .collect();
+        drop(wanted);
+        let mut entries: Vec<Entry> = Vec::with_capacity(items.len());
+        for item in items {
+            let rows = rows.iter_mut();
+            let rows = rows.map(|(language, found, _)| (*language, found.next().flatten()));
+            let rows = rows.collect();
+            entries.push(Entry { item, rows });
+        }
+        self.problems.extend(rows.into_iter().flat_map(|r| r.2));
+        let wrong: Vec<Vec<Problem>> = entries
+            .par_iter()
+            .map(|entry| check(&self.rules, entry))
+            .collect();
+        self.problems.extend(wrong.into_iter().flatten());
+        Some(entries)
+    }
+
+    /// # Errors
+    /// [`Error::Invalid`] with everything that is wrong in what was read.
+    pub fn finish(mut self) -> Result<(), Error> {
+        if self.known.is_empty() && self.problems.is_empty() {
+            self.problems.push(Problem {
+                file: self.items.file,
+                line: None,
+                item: None,
+                reason: "there is no item".to_owned(),
+                expected: "a line for every item".to_owned(),
+            });
+        }
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        let order = |p: &Problem| {
+            let language = p
+                .file
+                .split('.')
+                .next()
+                .and_then(|code| code.parse::<Language>().ok());
+            (language, p.line)
+        };
+        self.problems.sort_by_key(order);
+        Err(Error::Invalid {
+            folder: self.folder,
+            problems: self.problems,
+        })
+    }
+}
+
+/// What is wrong with an item's rows.
+fn check(rules: &Rules, entry: &Entry) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let english = entry.rows.iter().find(|(l, _)| *l == Language::En);
+    let english = english.and_then(|(_, row)| row.as_ref()).map(|(_, row)| row);
+    for (language, row) in &entry.rows {
+        let Some((line, row)) = row else { continue };
+        let beside = (&entry.item, english);
+        check_row(rules, *language, (*line, row), beside, &mut problems);
+    }
+    problems
+}
