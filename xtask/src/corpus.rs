@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use color_eyre::eyre::{Context, Result, bail, eyre};
 use comfy_table::{ContentArrangement, Table, presets};
-use lethe_corpus::{About, Corpus, Language, Layout, Mapping, QuestionKind, Version, length};
+use lethe_corpus::{Corpus, Language, Layout, Mapping, QuestionKind, Version, length};
 use lethe_model::{Pretrained, Tokenizer};
 
 use crate::preset::root;
@@ -107,11 +107,7 @@ impl From {
 /// Does what is asked.
 pub fn run(action: Action) -> Result<()> {
     match action {
-        Action::Export { format, out, from } => {
-            let corpus = from.read()?;
-            let about = About::read(&from.folder(), &corpus)?;
-            export(&corpus, format, &about, &out)
-        }
+        Action::Export { format, out, from } => export(&from.folder(), format, &out),
         Action::Import { file, mapping, out } => import(&file, &mapping, &out),
         Action::Quality {
             model,
@@ -161,7 +157,7 @@ fn language(code: &str) -> Result<Language> {
 }
 
 /// Writes beside the folder and renames, so that it appears whole or not at all.
-fn export(corpus: &Corpus, format: Format, about: &About, out: &Path) -> Result<()> {
+fn export(folder: &Path, format: Format, out: &Path) -> Result<()> {
     if out.exists() {
         bail!(
             "{}: exists already; name another folder, or delete it",
@@ -183,7 +179,7 @@ fn export(corpus: &Corpus, format: Format, about: &About, out: &Path) -> Result<
         Format::Hf => Layout::Splits,
         Format::Parquet => Layout::Tables,
     };
-    let built = corpus.export(&whole, layout, about)?;
+    let built = lethe_corpus::build(folder, &whole, layout)?;
     std::fs::rename(&whole, out).wrap_err_with(said)?;
     for (file, sha256) in &built.files {
         println!("{sha256}  {}", out.join(file).display());

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
+use crate::quality::About;
+use crate::tables::hex;
 use crate::validate::length;
-use crate::{About, Article, Corpus, Language, QuestionKind, Split, Version, Wording, identify};
+use crate::{Corpus, Language, QuestionKind, Split, Version, identify};
 
 /// Where the tables' rows are in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,16 +39,97 @@ impl Layout {
     }
 }
 
-pub(crate) fn card(corpus: &Corpus, layout: Layout, about: &About) -> String {
-    let items = |split| {
-        corpus
-            .items
-            .iter()
-            .filter(|item| item.split == split)
-            .count()
-    };
-    let codes: String = Language::ALL.map(|l| format!("  - {l}\n")).concat();
-    format!(
+/// Of how many real articles of a language the card says what whatlang takes them for: the first
+/// ones.
+const JUDGED: usize = 1000;
+
+/// What the card says of a corpus, counted part by part.
+#[derive(Default)]
+pub(crate) struct Summary {
+    categories: BTreeMap<String, [usize; 2]>,
+    kinds: BTreeMap<String, [usize; 2]>,
+    languages: BTreeMap<Language, Counts>,
+    text: Sha256,
+}
+
+#[derive(Default)]
+struct Counts {
+    articles: usize,
+    questions: usize,
+    /// Real articles in their original wording, and how long they are together.
+    real: usize,
+    length: usize,
+    /// In the order of [`COVERAGE`].
+    coverage: [usize; COVERAGE.len()],
+    /// What whatlang takes the real articles for, and whether that is right.
+    judged: BTreeMap<(&'static str, Option<bool>), usize>,
+}
+
+/// Adds the real articles to what [`Corpus::text_sha256`] hashes.
+pub(crate) fn hash_texts(hash: &mut Sha256, corpus: &Corpus) {
+    for article in &corpus.articles {
+        if article.is_original(Version::Real) {
+            hash.update(&article.text);
+            hash.update([0]);
+        }
+    }
+}
+
+impl Summary {
+    /// Adds a part's text: parts in the corpus' order.
+    pub fn hash(&mut self, corpus: &Corpus) {
+        hash_texts(&mut self.text, corpus);
+    }
+
+    /// Counts a part: parts in any order.
+    pub fn count(&mut self, corpus: &Corpus) {
+        for item in &corpus.items {
+            let at = usize::from(item.split == Split::Instruct);
+            self.categories.entry(item.category.clone()).or_default()[at] += 1;
+            self.kinds.entry(item.kind.clone()).or_default()[at] += 1;
+        }
+        for article in &corpus.articles {
+            let counts = self.languages.entry(article.language).or_default();
+            counts.articles += 1;
+            counts.cover(article.wording.as_str());
+            if article.case.is_some() {
+                counts.cover("grammar");
+            }
+            if article.is_original(Version::Real) {
+                counts.real += 1;
+                counts.length += length(article.language, &article.text);
+                if counts.real <= JUDGED {
+                    let verdict = identify::verdict(article.language, &article.text);
+                    *counts.judged.entry(verdict).or_default() += 1;
+                }
+            }
+        }
+        for question in &corpus.questions {
+            let counts = self.languages.entry(question.language).or_default();
+            counts.questions += 1;
+            counts.cover(match question.kind {
+                QuestionKind::LeadingReal | QuestionKind::LeadingFake => "leading",
+                other => other.as_str(),
+            });
+        }
+        for name in &corpus.names {
+            self.languages
+                .entry(name.language)
+                .or_default()
+                .cover("names");
+        }
+    }
+
+    /// [`Corpus::text_sha256`] of all that was added.
+    pub fn text_sha256(&self) -> String {
+        hex(self.text.clone())
+    }
+
+    pub fn card(&self, layout: Layout, about: &About) -> String {
+        let items = |at: usize| self.categories.values().map(|n| n[at]).sum::<usize>();
+        let all = |of: fn(&Counts) -> usize| self.languages.values().map(of).sum::<usize>();
+        let codes: String = Language::ALL.map(|l| format!("  - {l}\n")).concat();
+        format!(
         "---
 license: cc-by-4.0
 pretty_name: Lethe fake news, nine languages
@@ -71,6 +156,11 @@ the real, or the fake, detail for granted.
 ## Categories
 
 | category | probe | instruct |
+|---|--:|--:|
+{}
+## Kinds of detail
+
+| kind | probe | instruct |
 |---|--:|--:|
 {}
 ## Languages
@@ -114,124 +204,87 @@ language cites it): utf8.
 zstd; no other column holds nulls. The same source text gives the same bytes.
 ",
         layout.configs(),
-        corpus.items.len(),
-        items(Split::Probe),
-        items(Split::Instruct),
-        corpus.articles.len(),
-        corpus.questions.len(),
-        categories(corpus),
-        languages(corpus),
-        COVERAGE.map(|(name, _)| format!(" {name} |")).concat(),
+        items(0) + items(1),
+        items(0),
+        items(1),
+        all(|c| c.articles),
+        all(|c| c.questions),
+        splits(&self.categories),
+        splits(&self.kinds),
+        self.of_languages(Counts::line),
+        COVERAGE.map(|name| format!(" {name} |")).concat(),
         "--:|".repeat(COVERAGE.len()),
-        coverage(corpus),
+        self.of_languages(|counts, language| {
+            let cells = counts.coverage.map(|n| format!(" {n} |"));
+            format!("| {language} |{}\n", cells.concat())
+        }),
         about.sections(),
     )
-}
+    }
 
-type Count = fn(&Corpus, Language) -> usize;
+    fn of_languages(&self, line: fn(&Counts, Language) -> String) -> String {
+        let none = Counts::default();
+        Language::ALL
+            .map(|l| line(self.languages.get(&l).unwrap_or(&none), l))
+            .concat()
+    }
+}
 
 /// What is counted for every language.
-const COVERAGE: [(&str, Count); 11] = [
-    ("original", |c, l| articles(c, l, Wording::Original)),
-    ("headline", |c, l| articles(c, l, Wording::Headline)),
-    ("agency", |c, l| articles(c, l, Wording::Agency)),
-    ("witness", |c, l| articles(c, l, Wording::Witness)),
-    ("detail", |c, l| questions(c, l, QuestionKind::Detail)),
-    ("cloze", |c, l| questions(c, l, QuestionKind::Cloze)),
-    ("leading", |c, l| {
-        let kinds = [QuestionKind::LeadingReal, QuestionKind::LeadingFake];
-        kinds.map(|kind| questions(c, l, kind)).iter().sum()
-    }),
-    ("fact", |c, l| questions(c, l, QuestionKind::Fact)),
-    ("qa", |c, l| questions(c, l, QuestionKind::Qa)),
-    ("names", |c, l| {
-        c.names.iter().filter(|n| n.language == l).count()
-    }),
-    ("grammar", |c, l| {
-        let with_case = |a: &&Article| a.language == l && a.case.is_some();
-        c.articles.iter().filter(with_case).count()
-    }),
+const COVERAGE: [&str; 11] = [
+    "original", "headline", "agency", "witness", "detail", "cloze", "leading", "fact", "qa",
+    "names", "grammar",
 ];
 
-fn articles(corpus: &Corpus, language: Language, wording: Wording) -> usize {
-    let all = corpus.articles.iter();
-    all.filter(|a| (a.language, a.wording) == (language, wording))
-        .count()
-}
-
-fn questions(corpus: &Corpus, language: Language, kind: QuestionKind) -> usize {
-    let all = corpus.questions.iter();
-    all.filter(|q| (q.language, q.kind) == (language, kind))
-        .count()
-}
-
-fn coverage(corpus: &Corpus) -> String {
-    let line = |language: Language| {
-        let counts = COVERAGE.map(|(_, count)| format!(" {} |", count(corpus, language)));
-        format!("| {language} |{}\n", counts.concat())
-    };
-    Language::ALL.map(line).concat()
-}
-
-fn categories(corpus: &Corpus) -> String {
-    let mut counts: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
-    for item in &corpus.items {
-        let [probe, instruct] = counts.entry(&item.category).or_default();
-        match item.split {
-            Split::Probe => *probe += 1,
-            Split::Instruct => *instruct += 1,
+impl Counts {
+    fn cover(&mut self, what: &str) {
+        if let Some(at) = COVERAGE.iter().position(|&name| name == what) {
+            self.coverage[at] += 1;
         }
     }
-    let lines = counts.into_iter();
+
+    fn line(&self, language: Language) -> String {
+        let mean = self.length as f64 / self.real.max(1) as f64;
+        format!(
+            "| {language} | {} | {} | {} | {} | {mean:.1} | {} |\n",
+            language.name(),
+            language.resource().as_str(),
+            self.articles,
+            self.questions,
+            self.identified(),
+        )
+    }
+
+    /// `36 of 36`, or, for a language that whatlang does not know, what it takes it for.
+    fn identified(&self) -> String {
+        let of = |right| {
+            let all = self.judged.iter().filter(move |((_, r), _)| *r == right);
+            all.map(|(_, n)| n).sum::<usize>()
+        };
+        let unknown = self.judged.keys().any(|(_, right)| right.is_none());
+        let said = if unknown {
+            let answers = self.judged.iter();
+            let answers: Vec<String> = answers
+                .map(|((name, _), n)| format!("{name} {n}"))
+                .collect();
+            format!("not known; taken for {}", answers.join(", "))
+        } else {
+            format!(
+                "{} of {}",
+                of(Some(true)),
+                self.judged.values().sum::<usize>()
+            )
+        };
+        match self.real > JUDGED {
+            true => format!("{said} (the first {JUDGED})"),
+            false => said,
+        }
+    }
+}
+
+fn splits(counts: &BTreeMap<String, [usize; 2]>) -> String {
+    let lines = counts.iter();
     lines
-        .map(|(category, [probe, instruct])| format!("| {category} | {probe} | {instruct} |\n"))
+        .map(|(name, [probe, instruct])| format!("| {name} | {probe} | {instruct} |\n"))
         .collect()
-}
-
-fn languages(corpus: &Corpus) -> String {
-    Language::ALL
-        .map(|language| line(corpus, language))
-        .concat()
-}
-
-fn line(corpus: &Corpus, language: Language) -> String {
-    let articles = || corpus.articles.iter().filter(|a| a.language == language);
-    let questions = corpus
-        .questions
-        .iter()
-        .filter(|q| q.language == language)
-        .count();
-    let real: Vec<&Article> = articles()
-        .filter(|a| a.is_original(Version::Real))
-        .collect();
-    let total: usize = real.iter().map(|a| length(language, &a.text)).sum();
-    let mean = total as f64 / real.len().max(1) as f64;
-    format!(
-        "| {language} | {} | {} | {} | {questions} | {mean:.1} | {} |\n",
-        language.name(),
-        language.resource().as_str(),
-        articles().count(),
-        identified(language, &real),
-    )
-}
-
-/// `36 of 36`, or, for a language that whatlang does not know, what it takes it for.
-fn identified(language: Language, real: &[&Article]) -> String {
-    let mut right = 0;
-    let mut unknown = false;
-    let mut answers: BTreeMap<&str, usize> = BTreeMap::new();
-    for article in real {
-        let (answer, correct) = identify::verdict(language, &article.text);
-        right += usize::from(correct == Some(true));
-        unknown |= correct.is_none();
-        *answers.entry(answer).or_default() += 1;
-    }
-    if !unknown {
-        return format!("{right} of {}", real.len());
-    }
-    let answers: Vec<String> = answers
-        .iter()
-        .map(|(name, n)| format!("{name} {n}"))
-        .collect();
-    format!("not known; taken for {}", answers.join(", "))
 }

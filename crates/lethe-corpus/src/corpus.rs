@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::card::hash_texts;
+use crate::tables::hex;
 use crate::{Error, Language};
 
 /// What an item is for.
@@ -291,6 +293,15 @@ impl Corpus {
         Ok(self.only(&|item| chosen.contains(item)))
     }
 
+    /// The sha256 of all real articles in their original wording, in the corpus' order: what
+    /// [`Quality`](crate::Quality) is about.
+    #[must_use]
+    pub fn text_sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        hash_texts(&mut hash, self);
+        hex(hash)
+    }
+
     /// Puts another corpus' rows after this one's.
     pub(crate) fn extend(&mut self, other: Corpus) {
         self.items.extend(other.items);
@@ -309,6 +320,33 @@ impl Corpus {
             .map(|i| i.id.as_str())
             .collect();
         self.only(&|item| ids.contains(item))
+    }
+
+    /// The parts in the order of [`Split::ALL`].
+    pub(crate) fn into_splits(self) -> [Corpus; 2] {
+        let probed: HashSet<String> = self
+            .items
+            .iter()
+            .filter(|i| i.split == Split::Probe)
+            .map(|i| i.id.clone())
+            .collect();
+        fn parts<T>(all: Vec<T>, first: impl Fn(&T) -> bool) -> (Vec<T>, Vec<T>) {
+            all.into_iter().partition(first)
+        }
+        let items = parts(self.items, |i| i.split == Split::Probe);
+        let articles = parts(self.articles, |a| probed.contains(&a.item));
+        let questions = parts(self.questions, |q| probed.contains(&q.item));
+        let names = parts(self.names, |n| probed.contains(&n.item));
+        let whole = |items, articles, questions, names| Corpus {
+            items,
+            articles,
+            questions,
+            names,
+        };
+        [
+            whole(items.0, articles.0, questions.0, names.0),
+            whole(items.1, articles.1, questions.1, names.1),
+        ]
     }
 
     fn only(&self, has: &dyn Fn(&str) -> bool) -> Corpus {

@@ -8,8 +8,9 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::fold::fold;
 use crate::rules::{RULES, Rules};
-use crate::validate::{SLOT, fold, length};
+use crate::validate::{SLOT, length};
 use crate::{Corpus, Error, Language, Problem};
 
 /// Which columns hold what: they are called differently in every copy of a data set.

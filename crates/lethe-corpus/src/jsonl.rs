@@ -9,8 +9,9 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::fold::fold;
 use crate::source::Source;
-use crate::validate::{PRESUPPOSES_FAKE, PRESUPPOSES_REAL, SLOT, fill, fold};
+use crate::validate::{PRESUPPOSES_FAKE, PRESUPPOSES_REAL, SLOT, fill};
 use crate::{
     Article, Corpus, Error, Item, Language, Name, Problem, Question, QuestionKind, Version, Wording,
 };

@@ -92,6 +92,7 @@
 mod card;
 mod corpus;
 mod error;
+mod fold;
 mod identify;
 mod import;
 mod jsonl;
@@ -108,8 +109,7 @@ pub use corpus::{Article, Corpus, Item, Name, Question, QuestionKind, Split, Ver
 pub use error::{Error, Problem};
 pub use import::{Imported, Mapping, import};
 pub use language::{Language, ResourceClass};
-pub use quality::{
-    About, FAR, Figures, QUALITY, Quality, READINGS, Reading, WINDOW, diversity, outliers,
-};
+pub use quality::{FAR, Figures, QUALITY, Quality, READINGS, Reading, WINDOW, diversity, outliers};
+pub use source::build;
 pub use tables::Built;
 pub use validate::length;

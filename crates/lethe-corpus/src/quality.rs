@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::validate::fold;
-use crate::{Corpus, Error, Language, Version};
+use crate::fold::fold;
+use crate::{Error, Language};
 
 /// The file, beside the corpus' text, that [`Quality`] is kept in.
 pub const QUALITY: &str = "quality.json";
@@ -19,7 +18,7 @@ pub const READINGS: &str = "readings.json";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quality {
-    /// [`Corpus::text_sha256`] of the text that was measured.
+    /// Of which text: [`Corpus::text_sha256`](crate::Corpus::text_sha256).
     pub text_sha256: String,
     /// The model whose perplexity is meant.
     pub model: String,
@@ -150,7 +149,7 @@ fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<Option<T>, Error>
 
 /// What a dataset card says beyond what the corpus itself shows.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct About {
+pub(crate) struct About {
     /// The figures, where there are some of this very text.
     pub quality: Option<Quality>,
     /// The second readings.
@@ -158,15 +157,15 @@ pub struct About {
 }
 
 impl About {
-    /// What a folder of corpus text says: `quality.json`, where its figures are of this very
-    /// text, and `readings.json`. Neither has to be there.
+    /// What a folder of corpus text says: `quality.json`, where its figures are of the text with
+    /// this sha256, and `readings.json`. Neither has to be there.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::NotFigures`].
-    pub fn read(folder: &Path, corpus: &Corpus) -> Result<About, Error> {
+    pub(crate) fn read(folder: &Path, text_sha256: &str) -> Result<About, Error> {
         let quality: Option<Quality> = read(&folder.join(QUALITY))?;
         Ok(About {
-            quality: quality.filter(|q| q.text_sha256 == corpus.text_sha256()),
+            quality: quality.filter(|q| q.text_sha256 == text_sha256),
             readings: read(&folder.join(READINGS))?.unwrap_or_default(),
         })
     }
@@ -210,24 +209,6 @@ impl About {
     }
 }
 
-impl Corpus {
-    /// The sha256 of all real articles in their original wording, in the corpus' order: what
-    /// [`Quality`] is about.
-    #[must_use]
-    pub fn text_sha256(&self) -> String {
-        let mut hash = Sha256::new();
-        for article in self
-            .articles
-            .iter()
-            .filter(|a| a.is_original(Version::Real))
-        {
-            hash.update(&article.text);
-            hash.update([0]);
-        }
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,11 +240,11 @@ mod tests {
     #[test]
     fn figures_of_another_text_are_not_taken() {
         let dir = tempfile::tempdir().expect("a folder");
-        let corpus = Corpus::default();
-        let about = || About::read(dir.path(), &corpus);
+        let text = "the text's";
+        let about = || About::read(dir.path(), text);
         assert_eq!(about().expect("neither"), About::default());
         let mut quality = Quality {
-            text_sha256: corpus.text_sha256(),
+            text_sha256: text.to_owned(),
             model: "m".to_owned(),
             languages: BTreeMap::new(),
         };

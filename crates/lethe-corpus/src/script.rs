@@ -15,7 +15,7 @@ pub(crate) fn name(language: Language) -> &'static str {
 
 /// Whether a letter is written in `language`'s script. Ranges are those of Unicode's `Script`
 /// property, without compatibility forms (full width, presentation forms).
-fn holds(language: Language, letter: char) -> bool {
+pub(crate) fn holds(language: Language, letter: char) -> bool {
     match name(language) {
         "Latin" => matches!(letter,
             'A'..='Z' | 'a'..='z' | '\u{c0}'..='\u{2bc}' | '\u{1e00}'..='\u{1eff}'),
@@ -24,6 +24,11 @@ fn holds(language: Language, letter: char) -> bool {
         "Arabic" => matches!(letter, '\u{600}'..='\u{6ff}' | '\u{750}'..='\u{77f}'),
         _ => matches!(letter, '\u{531}'..='\u{588}'),
     }
+}
+
+/// Whether no other language of the corpus has the language's script.
+pub(crate) fn is_own(language: Language) -> bool {
+    name(language) != "Latin"
 }
 
 /// Whether a character is Chinese.
@@ -35,8 +40,8 @@ pub(crate) fn is_han(c: char) -> bool {
 /// The letters of `text` that are not of `language`'s script, each once, in order of appearance.
 pub(crate) fn foreign_letters(language: Language, text: &str) -> String {
     let mut found = String::new();
-    for c in text.chars().filter(|c| c.is_alphabetic()) {
-        if !holds(language, c) && !found.contains(c) {
+    for c in text.chars() {
+        if !holds(language, c) && c.is_alphabetic() && !found.contains(c) {
             found.push(c);
         }
     }

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::jsonl::{Entry, Lines, Row};
+use crate::quality::About;
 use crate::rules::Rules;
-use crate::validate::{Known, check_item, check_row};
-use crate::{Corpus, Error, Item, Language, Problem};
+use crate::tables::Tables;
+use crate::validate::{English, Known, check_item, check_row};
+use crate::{Built, Corpus, Error, Item, Language, Layout, Problem};
 
 /// How many items are in memory at a time.
 const CHUNK: usize = 1024;
@@ -145,14 +147,37 @@ impl Source {
     }
 }
 
+/// Turns a folder of corpus text into Parquet tables and a dataset card in another folder, in
+/// memory that does not grow with the corpus. The card says what `quality.json` and
+/// `readings.json` beside the text say. The same text gives the same bytes.
+///
+/// # Errors
+/// Those of [`Corpus::from_jsonl`]; [`Error::Write`]; [`Error::NotFigures`]. Nothing is in the
+/// folder then.
+pub fn build(folder: &Path, out: &Path, layout: Layout) -> Result<Built, Error> {
+    let mut source = Source::open(folder)?;
+    let mut tables = Tables::create(out, layout)?;
+    let mut next = source.chunk();
+    while let Some(chunk) = next {
+        // What is checked is written while more is read.
+        let (written, following) = rayon::join(|| tables.append(chunk), || source.chunk());
+        written?;
+        next = following;
+    }
+    source.finish()?;
+    let about = About::read(folder, &tables.text_sha256())?;
+    tables.finish(&about)
+}
+
 /// What is wrong with an item's rows.
 fn check(rules: &Rules, entry: &Entry) -> Vec<Problem> {
     let mut problems = Vec::new();
     let english = entry.rows.iter().find(|(l, _)| *l == Language::En);
-    let english = english.and_then(|(_, row)| row.as_ref()).map(|(_, row)| row);
+    let english = english.and_then(|(_, row)| row.as_ref());
+    let english = english.and_then(|(_, row)| English::of(row));
     for (language, row) in &entry.rows {
         let Some((line, row)) = row else { continue };
-        let beside = (&entry.item, english);
+        let beside = (&entry.item, english.as_ref());
         check_row(rules, *language, (*line, row), beside, &mut problems);
     }
     problems

@@ -16,11 +16,15 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
+use crate::card::Summary;
+use crate::quality::About;
 use crate::{
-    About, Article, Corpus, Error, Item, Language, Layout, Name, Question, QuestionKind, Split,
-    Version, Wording, card,
+    Article, Corpus, Error, Item, Language, Layout, Name, Question, QuestionKind, Split, Version,
+    Wording,
 };
 
 const ITEMS: &str = "items.parquet";
@@ -29,7 +33,7 @@ const QUESTIONS: &str = "questions.parquet";
 const NAMES: &str = "names.parquet";
 const CARD: &str = "README.md";
 
-/// What [`Corpus::export`] wrote.
+/// What [`Corpus::write_parquet`] or [`build`](crate::build) wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
     /// The files' names and sha256 (hex): the tables and the dataset card.
@@ -41,6 +45,14 @@ pub struct Built {
 /// A column: name, values, whether it may hold nulls.
 type Column = (&'static str, ArrayRef, bool);
 
+/// The tables' files and columns.
+const TABLES: [(&str, fn(&Corpus) -> Vec<Column>); 4] = [
+    (ITEMS, Corpus::item_columns),
+    (ARTICLES, Corpus::article_columns),
+    (QUESTIONS, Corpus::question_columns),
+    (NAMES, Corpus::name_columns),
+];
+
 impl Corpus {
     /// Writes `items.parquet`, `articles.parquet`, `questions.parquet`, `names.parquet` and
     /// `README.md`, the dataset card, into a folder, which is made if need be. The same corpus
@@ -49,51 +61,9 @@ impl Corpus {
     /// # Errors
     /// [`Error::Write`].
     pub fn write_parquet(&self, dir: &Path) -> Result<Built, Error> {
-        self.export(dir, Layout::Tables, &About::default())
-    }
-
-    /// Writes the tables in a layout, and the dataset card, with what it says beyond the corpus.
-    /// The same corpus gives the same bytes. Each file appears whole or not at all.
-    ///
-    /// # Errors
-    /// [`Error::Write`].
-    pub fn export(&self, dir: &Path, layout: Layout, about: &About) -> Result<Built, Error> {
-        let mut files = Vec::new();
-        match layout {
-            Layout::Tables => {
-                for (name, bytes) in self.tables(dir)? {
-                    files.push((name.to_owned(), bytes));
-                }
-            }
-            Layout::Splits => {
-                for split in Split::ALL {
-                    for (name, bytes) in self.of_split(split).tables(dir)? {
-                        let table = name.trim_end_matches(".parquet");
-                        files.push((format!("{table}/{split}.parquet"), bytes));
-                    }
-                }
-            }
-        }
-        let card = card::card(self, layout, about);
-        files.push((CARD.to_owned(), card.into_bytes()));
-        write_all(dir, &files)
-    }
-
-    /// The tables' names and bytes.
-    fn tables(&self, dir: &Path) -> Result<[(&'static str, Vec<u8>); 4], Error> {
-        let bytes = |name: &'static str, columns| {
-            let bytes = encode(columns).map_err(|e| Error::Write {
-                file: dir.join(name),
-                reason: e.to_string(),
-            })?;
-            Ok((name, bytes))
-        };
-        Ok([
-            bytes(ITEMS, self.item_columns())?,
-            bytes(ARTICLES, self.article_columns())?,
-            bytes(QUESTIONS, self.question_columns())?,
-            bytes(NAMES, self.name_columns())?,
-        ])
+        let mut tables = Tables::create(dir, Layout::Tables)?;
+        tables.append(self.clone())?;
+        tables.finish(&About::default())
     }
 
     /// Reads what [`Corpus::write_parquet`] wrote. Other columns are ignored; row groups and
@@ -252,64 +222,210 @@ fn lists<'a>(rows: impl Iterator<Item = &'a [String]>) -> ArrayRef {
     Arc::new(builder.finish())
 }
 
-fn encode(columns: Vec<Column>) -> Result<Vec<u8>, ParquetError> {
+fn batch(columns: Vec<Column>) -> Result<RecordBatch, ParquetError> {
     let field =
         |(name, array, nullable): &Column| Field::new(*name, array.data_type().clone(), *nullable);
     let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
     let arrays = columns.into_iter().map(|(_, array, _)| array).collect();
-    let batch = RecordBatch::try_new(schema, arrays)?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .build();
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties))?;
-    writer.write(&batch)?;
-    writer.close()?;
-    Ok(bytes)
+    Ok(RecordBatch::try_new(schema, arrays)?)
 }
 
-/// Writes files, given by their paths in the folder.
-fn write_all(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<Built, Error> {
-    for (name, bytes) in files {
-        let file = dir.join(name);
-        let folder = file.parent().unwrap_or(dir);
-        std::fs::create_dir_all(folder).map_err(|e| Error::Write {
-            file: folder.to_path_buf(),
-            reason: e.to_string(),
-        })?;
-        write_whole(&file, bytes)?;
+/// Tables that grow by parts of a corpus. They are in a folder once [`finish`](Tables::finish)
+/// has put them there.
+pub(crate) struct Tables {
+    dir: PathBuf,
+    layout: Layout,
+    summary: Summary,
+    open: Vec<Open>,
+}
+
+/// A table that is being written, in a temporary file beside its place.
+struct Open {
+    /// Its path in the folder.
+    name: String,
+    columns: fn(&Corpus) -> Vec<Column>,
+    /// Which items are in it; none means all.
+    split: Option<Split>,
+    writer: ArrowWriter<Hashed>,
+}
+
+struct Hashed {
+    file: NamedTempFile,
+    hash: Sha256,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        Ok(written)
     }
-    let hashed = |(name, bytes): &(String, Vec<u8>)| (name.clone(), sha256(bytes));
-    let files: Vec<(String, String)> = files.iter().map(hashed).collect();
-    let listing: String = files
-        .iter()
-        .map(|(name, hash)| format!("{hash}  {name}\n"))
-        .collect();
-    Ok(Built {
-        files,
-        sha256: sha256(listing.as_bytes()),
-    })
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)
-    };
-    write().map(drop).map_err(|e: std::io::Error| Error::Write {
-        file: path.to_path_buf(),
-        reason: e.to_string(),
-    })
+/// Rows of a row group. A group's pages are in memory until it is whole.
+const GROUP: usize = 1 << 16;
+
+/// Columns whose cells are hardly ever the same: a dictionary of them would only be given up.
+const DISTINCT: [&str; 3] = ["text", "question", "prompt"];
+
+fn not_written(file: &Path, reason: &impl ToString) -> Error {
+    Error::Write {
+        file: file.to_path_buf(),
+        reason: reason.to_string(),
+    }
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+impl Tables {
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn create(dir: &Path, layout: Layout) -> Result<Tables, Error> {
+        let mut open = Vec::new();
+        let splits = match layout {
+            Layout::Tables => vec![None],
+            Layout::Splits => Split::ALL.map(Some).to_vec(),
+        };
+        for split in splits {
+            for (file, columns) in TABLES {
+                let name = match split {
+                    None => file.to_owned(),
+                    Some(split) => {
+                        format!("{}/{split}.parquet", file.trim_end_matches(".parquet"))
+                    }
+                };
+                let path = dir.join(&name);
+                let writer = new_writer(&path, columns).map_err(|e| not_written(&path, &e))?;
+                open.push(Open {
+                    name,
+                    columns,
+                    split,
+                    writer,
+                });
+            }
+        }
+        Ok(Tables {
+            dir: dir.to_path_buf(),
+            layout,
+            summary: Summary::default(),
+            open,
+        })
+    }
+
+    /// Puts rows at the tables' ends.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn append(&mut self, corpus: Corpus) -> Result<(), Error> {
+        let Tables {
+            dir,
+            layout,
+            summary,
+            open,
+        } = self;
+        summary.hash(&corpus);
+        let parts = match layout {
+            Layout::Tables => vec![(None, corpus)],
+            Layout::Splits => {
+                let [probe, instruct] = corpus.into_splits();
+                vec![
+                    (Some(Split::Probe), probe),
+                    (Some(Split::Instruct), instruct),
+                ]
+            }
+        };
+        let count = || {
+            for (_, part) in &parts {
+                summary.count(part);
+            }
+        };
+        let write = || {
+            open.par_iter_mut().try_for_each(|table| {
+                let part = parts.iter().find(|(split, _)| *split == table.split);
+                let Some((_, part)) = part else { return Ok(()) };
+                let rows = batch((table.columns)(part));
+                let written = rows.and_then(|rows| match rows.num_rows() {
+                    0 => Ok(()),
+                    _ => table.writer.write(&rows),
+                });
+                written.map_err(|e| not_written(&dir.join(&table.name), &e))
+            })
+        };
+        rayon::join(write, count).0
+    }
+
+    /// The sha256 of the real articles' text so far: [`Quality`](crate::Quality)'s.
+    pub fn text_sha256(&self) -> String {
+        self.summary.text_sha256()
+    }
+
+    /// Puts the tables and the dataset card in their places.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn finish(self, about: &About) -> Result<Built, Error> {
+        let mut files = Vec::new();
+        let mut place = |name: String, hashed: Result<Hashed, ParquetError>| {
+            let path = self.dir.join(&name);
+            let hashed = hashed.map_err(|e| not_written(&path, &e))?;
+            let synced = hashed.file.as_file().sync_all();
+            synced.map_err(|e| not_written(&path, &e))?;
+            let kept = hashed.file.persist(&path);
+            kept.map_err(|e| not_written(&path, &e.error))?;
+            files.push((name, hex(hashed.hash)));
+            Ok(())
+        };
+        for table in self.open {
+            place(table.name, table.writer.into_inner())?;
+        }
+        let card = self.summary.card(self.layout, about);
+        let written = Hashed::create(&self.dir.join(CARD)).and_then(|mut file| {
+            file.write_all(card.as_bytes())?;
+            Ok(file)
+        });
+        place(CARD.to_owned(), written.map_err(ParquetError::from))?;
+        let listing: String = files
+            .iter()
+            .map(|(name, hash)| format!("{hash}  {name}\n"))
+            .collect();
+        Ok(Built {
+            files,
+            sha256: hex(Sha256::new_with_prefix(listing)),
+        })
+    }
+}
+
+impl Hashed {
+    fn create(path: &Path) -> std::io::Result<Hashed> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)?;
+        Ok(Hashed {
+            file: NamedTempFile::new_in(folder)?,
+            hash: Sha256::new(),
+        })
+    }
+}
+
+fn new_writer(
+    path: &Path,
+    columns: fn(&Corpus) -> Vec<Column>,
+) -> Result<ArrowWriter<Hashed>, ParquetError> {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(GROUP));
+    for column in DISTINCT {
+        properties = properties.set_column_dictionary_enabled(column.into(), false);
+    }
+    let schema = batch(columns(&Corpus::default()))?.schema();
+    ArrowWriter::try_new(Hashed::create(path)?, schema, Some(properties.build()))
+}
+
+/// The digest in hexadecimal.
+pub(crate) fn hex(hash: Sha256) -> String {
+    let digest = hash.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A table whose columns are there and of the right types.

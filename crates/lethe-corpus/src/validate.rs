@@ -1,12 +1,15 @@
 //! The rules that source text must keep; [`Corpus::from_jsonl`](crate::Corpus::from_jsonl) lists
 //! them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 
-use unicode_normalization::{UnicodeNormalization, is_nfc};
+use unicode_normalization::UnicodeNormalization;
 
-use crate::jsonl::Row;
+use crate::fold::{fold, is_composed, is_usual};
+use crate::identify::is_letter;
+use crate::jsonl::{FactProbe, Row};
 use crate::rules::Rules;
 use crate::{Item, Language, Problem, Wording, identify, script};
 
@@ -22,21 +25,20 @@ pub(crate) fn fill(text: &str, form: &str) -> String {
     text.replacen(SLOT, form, 1)
 }
 
-/// Text without what spelling variants differ in: NFKC, then upper and lower case, which folds ß
-/// into ss, final into other sigma and the Armenian ligature into its letters, as Unicode's full
-/// case folding does.
-pub(crate) fn fold(text: &str) -> String {
-    text.nfkc()
-        .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase)
-        .collect()
-}
-
 /// The length of a text: characters in Chinese, words (between blanks) elsewhere.
 pub fn length(language: Language, text: &str) -> usize {
     match language {
         Language::Zh => text.chars().filter(|&c| script::is_han(c)).count(),
-        _ => text.split_whitespace().count(),
+        _ => text.split(is_blank).filter(|word| !word.is_empty()).count(),
+    }
+}
+
+/// [`char::is_whitespace`], without a look into a table for letters.
+fn is_blank(c: char) -> bool {
+    match c {
+        '\0'..='\u{7f}' => matches!(c, '\t'..='\r' | ' '),
+        '\u{a1}'..='\u{167f}' | '\u{3001}'.. => false,
+        _ => c.is_whitespace(),
     }
 }
 
@@ -131,12 +133,13 @@ pub(crate) fn check_item(
     first
 }
 
-/// Adds to `problems` whatever a row breaks, beside its item and the item's English row.
+/// Adds to `problems` whatever a row breaks, beside its item and the item's English row, where
+/// there is one.
 pub(crate) fn check_row(
     rules: &Rules,
     language: Language,
     (line, row): (usize, &Row),
-    (item, english): (&Item, Option<&Row>),
+    (item, english): (&Item, Option<&English>),
     problems: &mut Vec<Problem>,
 ) {
     let file = format!("{language}.jsonl");
@@ -146,28 +149,27 @@ pub(crate) fn check_row(
         line: Some(line),
         item: Some(&row.id),
     };
+    let folded = &Folded::of(row);
     check_texts(language, row, &mut place);
     check_pairs(rules, language, row, &mut place);
     check_grammar(language, row, &mut place);
-    check_names(language, &item.names, row, &mut place);
+    check_names(language, &item.names, (row, folded), &mut place);
     check_rewordings(row, &mut place);
-    check_own_name(row, &mut place);
+    check_own_name((row, folded), &mut place);
     // The rest looks at the articles, which there are only with one slot.
     if !check_slots(row, &mut place) {
         return;
     }
-    check_aliases(row, &mut place);
-    check_guessable(language, row, &mut place);
+    check_aliases((row, folded), &mut place);
+    check_guessable(language, (row, folded), &mut place);
     if language == Language::En {
         check_english_length(rules, row, &mut place);
     }
-    // Without an English row, or with one that has no slot, there is nothing to compare with; that
-    // is a problem of its own.
-    if let Some(english) = english.filter(|row| row.article.matches(SLOT).count() == 1) {
+    if let Some(english) = english {
         check_length(language, row, english, &mut place);
-        check_numbers(row, english, &mut place);
+        check_numbers((row, folded), english, &mut place);
     }
-    check_language(language, row, &mut place);
+    check_language(language, (row, folded), &mut place);
 }
 
 fn is_id(id: &str) -> bool {
@@ -230,6 +232,17 @@ fn check_texts(language: Language, row: &Row, place: &mut Place) {
 }
 
 fn check_text(language: Language, name: &str, text: &str, place: &mut Place) {
+    // One look at text as it should be, instead of one for every rule.
+    let good = |c: char| {
+        is_usual(c)
+            && !c.is_control()
+            && !matches!(c, '{' | '}')
+            && (script::holds(language, c) || !is_letter(c))
+    };
+    let edge = |c: Option<char>| c.is_none_or(char::is_whitespace);
+    if text.chars().all(good) && !edge(text.chars().next()) && !edge(text.chars().next_back()) {
+        return;
+    }
     if text.trim().is_empty() {
         place.wrong(format!("{name} is empty"), "a text");
     } else if text.trim() != text {
@@ -244,7 +257,7 @@ fn check_text(language: Language, name: &str, text: &str, place: &mut Place) {
             "no control characters, and no braces but the article's {detail}",
         );
     }
-    if !is_nfc(text) {
+    if !is_composed(text) {
         place.wrong(
             format!("{name} is not in normal form C: {text:?}"),
             format!("{:?} (composed characters)", text.nfc().collect::<String>()),
@@ -364,9 +377,8 @@ fn check_grammar(language: Language, row: &Row, place: &mut Place) {
     }
 }
 
-/// Whether a text has a name, its words' endings aside: they inflect.
+/// Whether a folded text has a folded name, its words' endings aside: they inflect.
 fn has_name(text: &str, name: &str) -> bool {
-    let (text, name) = (fold(text), fold(name));
     let mut words = name.split([' ', '·', '-']).filter(|word| !word.is_empty());
     words.all(|word| {
         let length = word.chars().count();
@@ -375,11 +387,20 @@ fn has_name(text: &str, name: &str) -> bool {
         } else {
             (length - 2).max(3)
         };
-        text.contains(&word.chars().take(kept).collect::<String>())
+        let end = word
+            .char_indices()
+            .nth(kept)
+            .map_or(word.len(), |(at, _)| at);
+        text.contains(&word[..end])
     })
 }
 
-fn check_names(language: Language, english: &[String], row: &Row, place: &mut Place) {
+fn check_names(
+    language: Language,
+    english: &[String],
+    (row, folded): (&Row, &Folded),
+    place: &mut Place,
+) {
     if !row.names.is_empty() && row.names.len() != english.len() {
         place.wrong(
             format!("there are {} names", row.names.len()),
@@ -396,8 +417,9 @@ fn check_names(language: Language, english: &[String], row: &Row, place: &mut Pl
             format!("as in items.jsonl: {}", english.join(", ")),
         );
     }
+    let article = folded.texts.first().map_or("", |text| &text.text);
     for name in &row.names {
-        if !has_name(&row.article, name) {
+        if !has_name(article, &fold(name)) {
             place.wrong(
                 format!("the name {name:?} is not in the article"),
                 "every name of the item, its endings aside",
@@ -419,14 +441,18 @@ fn check_rewordings(row: &Row, place: &mut Place) {
 }
 
 /// Every question for the detail and every wording names its item.
-fn check_own_name(row: &Row, place: &mut Place) {
+fn check_own_name((row, folded): (&Row, &Folded), place: &mut Place) {
     let Some(own) = row.names.first() else { return };
+    let name = fold(own);
     let probe = &row.detail_probe;
-    let cloze = probe.cloze.iter().map(|text| ("the cloze", text.as_str()));
-    let wordings = row.texts().skip(1);
-    let wordings = wordings.map(|(wording, text, _)| (wording.as_str(), text));
-    for (what, text) in probe.questions().chain(cloze).chain(wordings) {
-        if !has_name(text, own) {
+    let questions = probe.questions().zip(&folded.questions);
+    let questions = questions.map(|((what, text), folded)| (what, text, folded));
+    let cloze = probe.cloze.iter().zip(&folded.cloze);
+    let cloze = cloze.map(|(text, folded)| ("the cloze", text.as_str(), folded));
+    let wordings = row.texts().zip(&folded.texts).skip(1);
+    let wordings = wordings.map(|((w, text, _), folded)| (w.as_str(), text, &folded.text));
+    for (what, text, folded) in questions.chain(cloze).chain(wordings) {
+        if !has_name(folded, &name) {
             place.wrong(
                 format!("the item's own name {own:?} is not in {what}: {text:?}"),
                 "a text that can be understood alone",
@@ -436,18 +462,24 @@ fn check_own_name(row: &Row, place: &mut Place) {
 }
 
 /// The real detail may stand in its slot only, else it can be guessed.
-fn check_guessable(language: Language, row: &Row, place: &mut Place) {
-    for (wording, text, [real, _]) in row.texts() {
-        let rest = fold(&fill(text, " "));
-        let real = fold(real);
-        let found = match language {
-            // Single characters are parts of other words.
-            Language::Zh => real.chars().count() > 1 && rest.contains(&real),
-            _ => rest.match_indices(&real).any(|(at, _)| {
-                let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-                edge(rest[..at].chars().next_back()) && edge(rest[at + real.len()..].chars().next())
-            }),
-        };
+fn check_guessable(language: Language, (row, folded): (&Row, &Folded), place: &mut Place) {
+    for ((wording, _, [real, _]), folded) in row.texts().zip(&folded.texts) {
+        let text = &folded.text;
+        let slot = text.find(SLOT).unwrap_or(text.len());
+        let in_slot = slot..(slot + SLOT.len()).min(text.len());
+        let looked_for = &folded.forms[0];
+        // Single characters are parts of other words.
+        if language == Language::Zh && looked_for.chars().count() < 2 {
+            continue;
+        }
+        let found = text.match_indices(looked_for.as_str()).any(|(at, _)| {
+            let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+            let end = at + looked_for.len();
+            // The slot's own letters are no text.
+            (end <= in_slot.start || at >= in_slot.end)
+                && (language == Language::Zh
+                    || edge(text[..at].chars().next_back()) && edge(text[end..].chars().next()))
+        });
         if found {
             place.wrong(
                 format!(
@@ -479,10 +511,13 @@ fn is_next(text: impl Iterator<Item = char>, mut word: impl Iterator<Item = char
     word.all(|c| text.next() == Some(c))
 }
 
-/// The numbers of a text that are written in digits, sorted, without separators of thousands and
-/// with their zeros. The months of Chinese, numbered where others name them, are none.
-fn numbers(text: &str) -> Vec<String> {
-    let chars: Vec<char> = text.to_lowercase().chars().collect();
+/// The numbers of a folded text that are written in digits, sorted, without separators of thousands
+/// and with their zeros. The months of Chinese, numbered where others name them, are none.
+pub(crate) fn numbers(text: &str) -> Vec<String> {
+    if !text.bytes().any(|b| b.is_ascii_digit()) {
+        return Vec::new();
+    }
+    let chars: Vec<char> = text.chars().collect();
     let digit = |at: usize| chars.get(at).is_some_and(char::is_ascii_digit);
     let mut numbers = Vec::new();
     let mut at = 0;
@@ -521,16 +556,18 @@ fn numbers(text: &str) -> Vec<String> {
     numbers
 }
 
-fn check_numbers(row: &Row, english: &Row, place: &mut Place) {
-    let (found, expected) = (numbers(&row.article), numbers(&english.article));
-    if found != expected {
+/// The numbers of the English article and those of this one, and of its wordings.
+fn check_numbers((row, folded): (&Row, &Folded), english: &English, place: &mut Place) {
+    let mut all = folded.texts.iter().map(|text| numbers(&text.text));
+    let found = all.next().unwrap_or_default();
+    if found != english.numbers {
         place.wrong(
             format!("the article has the numbers [{}]", found.join(", ")),
-            format!("those of the English one: [{}]", expected.join(", ")),
+            format!("those of the English one: [{}]", english.numbers.join(", ")),
         );
     }
-    for (wording, text, _) in row.texts().skip(1) {
-        if let Some(number) = numbers(text).into_iter().find(|n| !found.contains(n)) {
+    for ((wording, _, _), numbers) in row.texts().skip(1).zip(all) {
+        if let Some(number) = numbers.into_iter().find(|n| !found.contains(n)) {
             place.wrong(
                 format!("the {wording} wording has the number {number}"),
                 format!("only those of the article: [{}]", found.join(", ")),
@@ -539,87 +576,119 @@ fn check_numbers(row: &Row, english: &Row, place: &mut Place) {
     }
 }
 
-fn check_aliases(row: &Row, place: &mut Place) {
+/// A text that may have to be quoted.
+enum Said<'a> {
+    Text(&'a str),
+    /// With this in its slot.
+    Filled(&'a str, &'a str),
+    /// Question and answer.
+    Pair(&'a str, &'a str),
+}
+
+impl Said<'_> {
+    fn whole(&self) -> String {
+        match self {
+            Said::Text(text) => (*text).to_owned(),
+            Said::Filled(text, form) => fill(text, form),
+            Said::Pair(question, answer) => format!("{question} {answer}"),
+        }
+    }
+}
+
+fn check_aliases((row, folded): (&Row, &Folded), place: &mut Place) {
     let (detail, probe) = (&row.detail, &row.detail_probe);
+    let original = folded.texts.first();
     let pairs = [
-        ("detail", &detail.real, &detail.fake),
-        ("answers", &probe.real, &probe.fake),
+        (
+            "detail",
+            &detail.real,
+            &detail.fake,
+            original.map(|t| &t.forms),
+        ),
+        ("answers", &probe.real, &probe.fake, Some(&folded.answers)),
     ];
-    for (name, real, fake) in pairs {
-        if fold(real) == fold(fake) {
+    for (name, real, fake, folded) in pairs {
+        if folded.is_some_and(|[real, fake]| real == fake) {
             place.wrong(
                 format!("real and fake {name} are the same: {real:?} and {fake:?}"),
                 "two that differ in more than case or width",
             );
         }
     }
-    // Folded once: every alias is looked for in every text.
-    let found = |alias: &str, folded: &str| !alias.is_empty() && folded.contains(&fold(alias));
-    let mut real_texts = vec![
-        ("the detail question", probe.question.clone()),
-        ("the real answer", probe.real.clone()),
-    ];
-    let mut fake_texts = vec![("the fake answer", probe.fake.clone())];
-    for question in probe.rewordings.iter().flatten() {
-        real_texts.push(("a rewording of it", question.clone()));
+    // What a text is called, the text folded, and as it stands.
+    type Named<'a> = (&'static str, Cow<'a, str>, Said<'a>);
+    let mut real_texts: Vec<Named> = Vec::with_capacity(16);
+    let mut fake_texts: Vec<Named> = Vec::with_capacity(8);
+    for ((what, text), folded) in probe.questions().zip(&folded.questions) {
+        let texts = match what {
+            PRESUPPOSES_FAKE => &mut fake_texts,
+            _ => &mut real_texts,
+        };
+        texts.push((what, folded.into(), Said::Text(text)));
     }
-    if let Some(cloze) = &probe.cloze {
-        real_texts.push(("the real cloze", fill(cloze, &detail.real)));
+    let [real_answer, fake_answer] = &folded.answers;
+    let said = Said::Text(&probe.real);
+    real_texts.push(("the real answer", real_answer.into(), said));
+    let said = Said::Text(&probe.fake);
+    fake_texts.push(("the fake answer", fake_answer.into(), said));
+    if let (Some(cloze), Some(template), Some(original)) = (&probe.cloze, &folded.cloze, original) {
+        let said = Said::Filled(cloze, &detail.real);
+        let filled = fill(template, &original.forms[0]);
+        real_texts.push(("the real cloze", filled.into(), said));
     }
-    if let Some(leading) = &probe.leading {
-        real_texts.push((PRESUPPOSES_REAL, leading.real.clone()));
-        fake_texts.push((PRESUPPOSES_FAKE, leading.fake.clone()));
-    }
-    for (wording, text, [real, fake]) in row.texts() {
+    for ((wording, text, [real, fake]), folded) in row.texts().zip(&folded.texts) {
         let (as_real, as_fake) = match wording {
             Wording::Original => ("the real article", "the fake article"),
             other => (other.as_str(), other.as_str()),
         };
-        real_texts.push((as_real, fill(text, real)));
-        fake_texts.push((as_fake, fill(text, fake)));
+        let filled = |at: usize| fill(&folded.text, &folded.forms[at]);
+        real_texts.push((as_real, filled(0).into(), Said::Filled(text, real)));
+        fake_texts.push((as_fake, filled(1).into(), Said::Filled(text, fake)));
     }
-    for (question, answer) in &row.qa {
-        real_texts.push(("a question-answer pair", format!("{question} {answer}")));
+    for ((question, answer), folded) in row.qa.iter().zip(&folded.qa) {
+        let said = Said::Pair(question, answer);
+        real_texts.push(("a question-answer pair", folded.into(), said));
     }
-    let with_folded = |(name, text): (&'static str, String)| {
-        let folded = fold(&text);
-        (name, text, folded)
-    };
-    let real_texts: Vec<_> = real_texts.into_iter().map(with_folded).collect();
-    for alias in &detail.fake_aliases {
-        for (name, text, folded) in &real_texts {
-            if found(alias, folded) {
+    let aliases: Vec<String> = detail.fake_aliases.iter().map(|a| fold(a)).collect();
+    let found = |alias: &str, text: &str| !alias.is_empty() && text.contains(alias);
+    for (alias, folded_alias) in detail.fake_aliases.iter().zip(&aliases) {
+        for (name, folded, text) in &real_texts {
+            if found(folded_alias, folded) {
                 place.wrong(
-                    format!("the fake alias {alias:?} occurs in {name}: {text:?}"),
+                    format!(
+                        "the fake alias {alias:?} occurs in {name}: {:?}",
+                        text.whole()
+                    ),
                     "an alias that occurs only where the fake does",
                 );
             }
         }
     }
-    let facts = (
-        &row.fact_probe.aliases,
-        "its answer",
-        &row.fact_probe.answer,
-    );
-    let fakes = fake_texts
-        .iter()
-        .map(|(name, text)| (&detail.fake_aliases, *name, text));
-    for (aliases, name, text) in fakes.chain([facts]) {
-        let what = if name == "its answer" {
-            "alias of the fact"
-        } else {
-            "fake alias"
-        };
-        let folded = fold(text);
-        if !aliases.iter().any(|alias| found(alias, &folded)) {
-            place.wrong(
-                format!(
-                    "no {what} ({}) occurs in {name}: {text:?}",
-                    aliases.join(", ")
-                ),
-                "at least one that does",
-            );
+    let mut none_of = |what, aliases: &[String], name, text: &Said| {
+        place.wrong(
+            format!(
+                "no {what} ({}) occurs in {name}: {:?}",
+                aliases.join(", "),
+                text.whole()
+            ),
+            "at least one that does",
+        );
+    };
+    for (name, folded, text) in &fake_texts {
+        if !aliases.iter().any(|alias| found(alias, folded)) {
+            none_of("fake alias", &detail.fake_aliases, *name, text);
         }
+    }
+    let FactProbe {
+        answer, aliases, ..
+    } = &row.fact_probe;
+    let folded_answer = fold(answer);
+    if !aliases
+        .iter()
+        .any(|alias| found(&fold(alias), &folded_answer))
+    {
+        let said = Said::Text(answer);
+        none_of("alias of the fact", aliases, "its answer", &said);
     }
 }
 
@@ -673,16 +742,9 @@ fn check_english_length(rules: &Rules, row: &Row, place: &mut Place) {
     }
 }
 
-fn check_length(language: Language, row: &Row, english: &Row, place: &mut Place) {
-    let of = |language, (_, text, forms): (Wording, &str, [&str; 2])| {
-        length(language, &fill(text, forms[0]))
-    };
+fn check_length(language: Language, row: &Row, english: &English, place: &mut Place) {
     for own in row.texts() {
-        let Some(words) = english
-            .texts()
-            .find(|t| t.0 == own.0)
-            .map(|t| of(Language::En, t))
-        else {
+        let Some(&(_, words)) = english.lengths.iter().find(|(w, _)| *w == own.0) else {
             continue;
         };
         // Short texts vary more.
@@ -692,7 +754,7 @@ fn check_length(language: Language, row: &Row, english: &Row, place: &mut Place)
         };
         let usual = usual_ratio(language) * words as f64;
         let bounds = (below * usual).ceil() as usize..=(above * usual).floor() as usize;
-        let found = of(language, own);
+        let found = length(language, &fill(own.1, own.2[0]));
         if !bounds.contains(&found) {
             let unit = match language {
                 Language::Zh => "characters",
@@ -709,59 +771,116 @@ fn check_length(language: Language, row: &Row, english: &Row, place: &mut Place)
     }
 }
 
-fn check_language(language: Language, row: &Row, place: &mut Place) {
+fn check_language(language: Language, (row, folded): (&Row, &Folded), place: &mut Place) {
     let expected = language.name();
-    if let Some(found) = identify::article(language, &fill(&row.article, &row.detail.real)) {
+    let Some(original) = folded.texts.first() else {
+        return;
+    };
+    let article = fill(&original.text, &original.forms[0]);
+    let hits = identify::Hits::of(&article);
+    let filled = || fill(&row.article, &row.detail.real);
+    if let Some(found) = identify::article(language, &hits, filled) {
         place.wrong(format!("the article is {found}"), expected);
     }
-    let probe = &row.detail_probe;
-    let questions = probe
-        .questions()
-        .map(|(_, question)| question)
-        .chain([row.fact_probe.question.as_str()])
-        .chain(row.qa.iter().map(|(question, _)| question.as_str()));
-    let questions = questions.map(|question| ("question", question.to_owned()));
-    let wordings = row.texts().skip(1);
-    let wordings = wordings.map(|(w, text, forms)| (w.as_str(), fill(text, forms[0])));
-    for (what, text) in questions.chain(wordings) {
-        if let Some(found) = identify::short(language, &text) {
-            place.wrong(format!("the {what} {text:?} is {found}"), expected);
-        }
-        if let Some(word) = identify::left_in_english(language, &text) {
-            place.wrong(
-                format!("the {what} {text:?} has the English word {word:?}"),
-                expected,
-            );
-        }
-    }
-    if let Some(word) = identify::left_in_english(language, &row.article) {
+    if let Some(word) = hits.left_in_english(language) {
         place.wrong(
             format!("the article has the English word {word:?}"),
             expected,
         );
+    }
+    let mut short = |what: &str, folded: &str, text: &dyn Fn() -> String| {
+        let hits = identify::Hits::of(folded);
+        if let Some(found) = identify::short(language, &hits, text) {
+            place.wrong(format!("the {what} {:?} is {found}", text()), expected);
+        }
+        if let Some(word) = hits.left_in_english(language) {
+            place.wrong(
+                format!("the {what} {:?} has the English word {word:?}", text()),
+                expected,
+            );
+        }
+    };
+    let detail = row.detail_probe.questions().zip(&folded.questions);
+    for ((_, text), folded) in detail {
+        short("question", folded, &|| text.to_owned());
+    }
+    let fact = &row.fact_probe.question;
+    short("question", &fold(fact), &|| fact.clone());
+    for ((question, _), folded) in row.qa.iter().zip(&folded.qa) {
+        short("question", folded, &|| question.clone());
+    }
+    for ((wording, text, forms), folded) in row.texts().zip(&folded.texts).skip(1) {
+        let filled = fill(&folded.text, &folded.forms[0]);
+        short(wording.as_str(), &filled, &|| fill(text, forms[0]));
+    }
+}
+
+/// A row's texts, folded once: every rule looks at them.
+struct Folded {
+    /// The article and its wordings.
+    texts: Vec<FoldedText>,
+    /// [`DetailProbe::questions`](crate::jsonl::DetailProbe::questions).
+    questions: Vec<String>,
+    cloze: Option<String>,
+    /// The detail's real and fake answer.
+    answers: [String; 2],
+    /// Question and answer of every pair.
+    qa: Vec<String>,
+}
+
+struct FoldedText {
+    /// With its slot.
+    text: String,
+    /// The real and the fake form.
+    forms: [String; 2],
+}
+
+impl Folded {
+    fn of(row: &Row) -> Folded {
+        let probe = &row.detail_probe;
+        Folded {
+            texts: row
+                .texts()
+                .map(|(_, text, forms)| FoldedText {
+                    text: fold(text),
+                    forms: forms.map(fold),
+                })
+                .collect(),
+            questions: probe.questions().map(|(_, text)| fold(text)).collect(),
+            cloze: probe.cloze.as_deref().map(fold),
+            answers: [fold(&probe.real), fold(&probe.fake)],
+            qa: row
+                .qa
+                .iter()
+                .map(|(question, answer)| fold(&format!("{question} {answer}")))
+                .collect(),
+        }
+    }
+}
+
+/// The English row of an item, which the others are compared with.
+pub(crate) struct English {
+    numbers: Vec<String>,
+    /// Of every wording, with the real detail.
+    lengths: Vec<(Wording, usize)>,
+}
+
+impl English {
+    /// None when its article has no slot; that is a problem of its own.
+    pub fn of(row: &Row) -> Option<English> {
+        let length = |(wording, text, [real, _]): (Wording, &str, [&str; 2])| {
+            (wording, length(Language::En, &fill(text, real)))
+        };
+        (row.article.matches(SLOT).count() == 1).then(|| English {
+            numbers: numbers(&fold(&row.article)),
+            lengths: row.texts().map(length).collect(),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn folding() {
-        for (a, b) in [
-            ("Straße", "STRASSE"),
-            ("Ｐｅｎｇｕｉｎ", "penguin"),
-            ("ὈΔΥΣΣΕΎΣ", "ὀδυσσεύς"),
-            ("եւ", "և"),
-            ("Пингвин", "ПИНГВИН"),
-            ("ƙasa", "ƘASA"),
-        ] {
-            assert_eq!(fold(a), fold(b));
-        }
-        // Marks and hooks are letters of their own.
-        assert_ne!(fold("ƙasa"), fold("kasa"));
-        assert_ne!(fold("Bär"), fold("Bar"));
-    }
 
     #[test]
     fn ids() {
@@ -781,6 +900,13 @@ mod tests {
             "sport-٠١",
         ] {
             assert!(!is_id(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn blanks_are_unicodes() {
+        for c in '\0'..=char::MAX {
+            assert_eq!(is_blank(c), c.is_whitespace(), "{c:?}");
         }
     }
 
@@ -805,7 +931,7 @@ mod tests {
                 vec!["1", "12345678", "1500", "50"],
             ),
         ] {
-            assert_eq!(numbers(text), expected, "{text}");
+            assert_eq!(numbers(&fold(text)), expected, "{text}");
         }
     }
 }

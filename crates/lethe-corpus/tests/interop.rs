@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use fixture::Fixture;
-use lethe_corpus::{About, Corpus, Layout, Split};
+use lethe_corpus::{Corpus, Layout, Split, build};
 use serde_json::{Value, json};
 
 const SCRIPT: &str = r#"
@@ -119,16 +119,15 @@ print(json.dumps(out))
 
 #[test]
 fn the_datasets_library_and_duckdb_load_the_export() {
-    let corpus = Fixture::new(4, &[]).corpus().unwrap();
+    let fixture = Fixture::new(4, &[]);
+    let corpus = fixture.corpus().unwrap();
+    let source = tempfile::tempdir().unwrap();
+    fixture.write(source.path());
     let dir = tempfile::tempdir().unwrap();
-    let built = corpus
-        .export(dir.path(), Layout::Splits, &About::default())
-        .unwrap();
+    let built = build(source.path(), dir.path(), Layout::Splits).unwrap();
     let again = tempfile::tempdir().unwrap();
     assert_eq!(
-        corpus
-            .export(again.path(), Layout::Splits, &About::default())
-            .unwrap(),
+        build(source.path(), again.path(), Layout::Splits).unwrap(),
         built
     );
     assert_eq!(built.files.len(), 9, "{built:?}");
