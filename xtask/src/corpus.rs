@@ -60,6 +60,8 @@ pub enum Action {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Write corpus text in further languages: ready translations, or a translation service's
+    Translate(crate::translate::Options),
     /// Print an item side by side in several languages
     Show {
         /// Its id, for example sport-01
@@ -108,6 +110,7 @@ impl From {
 pub fn run(action: Action) -> Result<()> {
     match action {
         Action::Export { format, out, from } => export(&from.folder(), format, &out),
+        Action::Translate(options) => crate::translate::run(&options),
         Action::Import { file, mapping, out } => import(&file, &mapping, &out),
         Action::Quality {
             model,

@@ -9,6 +9,7 @@ mod progress;
 mod quality;
 mod stop;
 mod study;
+mod translate;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};

@@ -110,6 +110,6 @@ pub use error::{Error, Problem};
 pub use import::{Imported, Mapping, import};
 pub use language::{Language, ResourceClass};
 pub use quality::{FAR, Figures, QUALITY, Quality, READINGS, Reading, WINDOW, diversity, outliers};
-pub use source::build;
+pub use source::{SourceText, build};
 pub use tables::Built;
 pub use validate::length;

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::jsonl::{Entry, Lines, Row};
 use crate::quality::About;
@@ -167,6 +169,110 @@ pub fn build(folder: &Path, out: &Path, layout: Layout) -> Result<Built, Error> 
     source.finish()?;
     let about = About::read(folder, &tables.text_sha256())?;
     tables.finish(&about)
+}
+
+/// Corpus text as it is written, and its rules, to write rows in further languages beside it.
+#[derive(Debug)]
+pub struct SourceText {
+    rules: Rules,
+    items: Vec<Item>,
+    rows: HashMap<String, (Value, Row)>,
+}
+
+impl SourceText {
+    /// Reads a folder of corpus text, which must keep the rules.
+    ///
+    /// # Errors
+    /// Those of [`Corpus::from_jsonl`].
+    pub fn open(folder: &Path) -> Result<SourceText, Error> {
+        let corpus = Corpus::from_jsonl(folder)?;
+        let rules = Rules::read(folder)?;
+        let file = folder.join(format!("{}.jsonl", rules.languages[0]));
+        let text = std::fs::read_to_string(&file).map_err(|source| Error::Read {
+            file: file.clone(),
+            source,
+        })?;
+        let mut rows = HashMap::new();
+        for line in text.lines() {
+            let value: Result<Value, _> = serde_json::from_str(line);
+            let row: Result<Row, _> = serde_json::from_str(line);
+            // It has just been read: a file that changes meanwhile lacks the row.
+            if let (Ok(value), Ok(row)) = (value, row) {
+                rows.insert(row.id.clone(), (value, row));
+            }
+        }
+        Ok(SourceText {
+            rules,
+            items: corpus.items,
+            rows,
+        })
+    }
+
+    /// The language that further ones are translated from: the first.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        self.rules.languages[0]
+    }
+
+    /// All languages that there are.
+    #[must_use]
+    pub fn languages(&self) -> &[Language] {
+        &self.rules.languages
+    }
+
+    /// The items.
+    #[must_use]
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// An item's row in [`language`](Self::language), with the keys of the file.
+    #[must_use]
+    pub fn row(&self, id: &str) -> Option<&Value> {
+        self.rows.get(id).map(|(value, _)| value)
+    }
+
+    /// What a row in another language breaks of the rules, beside the item's own row.
+    #[must_use]
+    pub fn check(&self, language: Language, row: &Value) -> Vec<Problem> {
+        let wrong = |item: Option<&str>, reason: String| Problem {
+            file: format!("{language}.jsonl"),
+            line: None,
+            item: item.map(str::to_owned),
+            reason,
+            expected: "a row of an item, with the keys of a row".to_owned(),
+        };
+        let id = row.get("id").and_then(Value::as_str);
+        let parsed = match Row::deserialize(row) {
+            Ok(parsed) => parsed,
+            Err(error) => return vec![wrong(id, error.to_string())],
+        };
+        let item = self.items.iter().find(|item| item.id == parsed.id);
+        let (Some(item), Some((_, first))) = (item, self.rows.get(&parsed.id)) else {
+            return vec![wrong(id, "there is no such item".to_owned())];
+        };
+        let english = (self.language() == Language::En)
+            .then(|| English::of(first))
+            .flatten();
+        let mut problems = Vec::new();
+        let beside = (item, english.as_ref());
+        check_row(&self.rules, language, (0, &parsed), beside, &mut problems);
+        for problem in &mut problems {
+            problem.line = None;
+        }
+        problems
+    }
+
+    /// `corpus.toml` for a folder with these languages and the same bounds.
+    #[must_use]
+    pub fn rules_for(&self, languages: &[Language]) -> String {
+        let rules = Rules {
+            languages: languages.to_vec(),
+            ..self.rules.clone()
+        };
+        // Rules are numbers and codes, which TOML can hold.
+        toml::to_string(&rules).unwrap_or_default()
+    }
 }
 
 /// What is wrong with an item's rows.

@@ -1,0 +1,81 @@
+//! What a translation service is to this crate.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lethe_corpus::Language;
+
+/// The texts of one row.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The item's id.
+    pub item: &'a str,
+    /// The texts' language.
+    pub from: Language,
+    /// The language that they are wanted in.
+    pub to: Language,
+    /// The texts by their places in the row (JSON pointers such as `/detail_probe/question`), with
+    /// `{detail}` and, for names, `{1}`, `{2}`, ….
+    pub texts: &'a BTreeMap<String, String>,
+    /// What was wrong with an earlier answer.
+    pub complaints: &'a [String],
+}
+
+/// Why a request was not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// It may be answered later: too many requests, a server's error, a time-out, an answer cut
+    /// short. A server may say when.
+    Passing {
+        /// What happened.
+        reason: String,
+        /// How long the server wants to be left alone.
+        after: Option<Duration>,
+    },
+    /// This request gets no better answer.
+    Unanswered(String),
+    /// No request will be answered: a wrong key, an unknown model, an unsupported language.
+    Lasting(String),
+}
+
+impl Failure {
+    /// May be answered later.
+    pub(crate) fn passing(reason: impl Into<String>) -> Failure {
+        Failure::Passing {
+            reason: reason.into(),
+            after: None,
+        }
+    }
+
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Failure::Passing { reason, .. }
+            | Failure::Unanswered(reason)
+            | Failure::Lasting(reason) => reason,
+        }
+    }
+}
+
+/// A translation service.
+pub trait Provider: Sync {
+    /// Who translates, and how: a part of what translations are kept under. Two providers that may
+    /// answer differently have different identities.
+    fn identity(&self) -> String;
+
+    /// The translations of all texts, under their keys, with every place in braces kept.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    fn translate(&self, request: &Request) -> Result<BTreeMap<String, String>, Failure>;
+
+    /// Whether names come back in their places rather than as `{1}`, `{2}`, …. It also says that
+    /// the names of [`Request::texts`] need not be looked at.
+    fn places_names(&self) -> bool {
+        false
+    }
+
+    /// Whether requests leave this machine and may cost something.
+    fn is_remote(&self) -> bool {
+        true
+    }
+}
