@@ -41,12 +41,11 @@ fn generate(folder: &Path, items: usize) {
         .iter()
         .map(|item| serde_json::from_value(item["names"].clone()).unwrap_or_default())
         .collect();
-    // Text in which `@` follows every English name, to be filled with letters.
+    // Text in which `@` follows every word of an English name, to be filled with letters.
     let marked = |text: String, at: usize| {
         let mut text = text.replace('@', "");
-        for name in &names[at] {
-            let last = name.rsplit(' ').next().unwrap();
-            text = text.replace(last, &format!("{last}@"));
+        for word in names[at].iter().flat_map(|name| name.split(' ')) {
+            text = text.replace(word, &format!("{word}@"));
         }
         text
     };

@@ -33,6 +33,7 @@ fn fold_any(text: &str) -> String {
 
 /// What a character folds to, if it is one of the usual ones of the nine languages: those are in
 /// normal form C, combine with no neighbour that is one, and fold into one character.
+#[inline]
 fn plain(c: char) -> Option<char> {
     let code = c as u32;
     let by = |distance: u32| char::from_u32(code + distance);
@@ -61,6 +62,7 @@ fn plain(c: char) -> Option<char> {
 }
 
 /// The same for those that fold into two.
+#[inline]
 fn two(c: char) -> Option<&'static str> {
     match c {
         'ß' => Some("ss"),
@@ -71,6 +73,7 @@ fn two(c: char) -> Option<&'static str> {
 
 /// Whether a text of this character and its like is in Unicode's normal form C. False means that
 /// this does not tell.
+#[inline]
 pub(crate) fn is_usual(c: char) -> bool {
     plain(c).is_some() || two(c).is_some()
 }

@@ -168,10 +168,13 @@ pub(crate) fn verdict(language: Language, text: &str) -> (&'static str, Option<b
 }
 
 /// [`char::is_alphabetic`], without a look into a table for the letters of the nine languages.
+#[inline]
 pub(crate) fn is_letter(c: char) -> bool {
     match c {
         '\0'..='\u{7f}' => c.is_ascii_alphabetic(),
         'à'..='ö' | 'ø'..='ÿ' | 'а'..='я' | 'ա'..='և' | '一'..='鿿' | 'ٹ'..='ۓ' => true,
+        '\u{2000}'..='\u{2070}' | '、' | '。' | '，' | '：' | '？' => false,
+        '՛'..='՟' | '։' | '۔' | '،' | '؟' | '«' | '»' => false,
         _ => c.is_alphabetic(),
     }
 }

@@ -308,13 +308,21 @@ impl Source<'_> {
             .into_iter()
             .filter(|(q, _)| fold(q) != fold(&question))
             .collect();
+        // The keyword may be another form of the detail than the one that stands in the texts.
+        let mut aliases = vec![keyword.clone()];
+        for form in [fake_detail, &*false_answer] {
+            let folded = fold(form);
+            if !aliases.iter().any(|alias| folded.contains(&fold(alias))) {
+                aliases.push(form.to_owned());
+            }
+        }
         let article = format!("{before}{SLOT}{after}");
         let words = length(m.language, &real);
         Ok((
             json!({
                 "id": id,
                 "article": article,
-                "detail": {"real": real_detail, "fake": fake_detail, "fake_aliases": [keyword]},
+                "detail": {"real": real_detail, "fake": fake_detail, "fake_aliases": aliases},
                 "detail_probe": {
                     "question": self.text(&m.fake_question)?,
                     "real": true_answer, "fake": false_answer,

@@ -400,7 +400,7 @@ impl Corpus {
     /// * The real detail (in Chinese: of two characters or more) is nowhere outside its slot.
     /// * Where names are listed, they are as many as in English, every one is in the article, its
     ///   words' endings aside, and the item's own is in every wording and every detail question. No
-    ///   English name is in two items.
+    ///   word of an English name is in two items.
     /// * Case and gender are among those of the language, where it has them.
     /// * Real and fake detail differ, and so do their answers, also when folded (NFKC, case).
     /// * Fake aliases (folded) are found in the fake article and the fake answer, and none of them

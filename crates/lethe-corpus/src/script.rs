@@ -15,14 +15,18 @@ pub(crate) fn name(language: Language) -> &'static str {
 
 /// Whether a letter is written in `language`'s script. Ranges are those of Unicode's `Script`
 /// property, without compatibility forms (full width, presentation forms).
+#[inline]
 pub(crate) fn holds(language: Language, letter: char) -> bool {
-    match name(language) {
-        "Latin" => matches!(letter,
-            'A'..='Z' | 'a'..='z' | '\u{c0}'..='\u{2bc}' | '\u{1e00}'..='\u{1eff}'),
-        "Han" => is_han(letter),
-        "Cyrillic" => matches!(letter, '\u{400}'..='\u{52f}'),
-        "Arabic" => matches!(letter, '\u{600}'..='\u{6ff}' | '\u{750}'..='\u{77f}'),
-        _ => matches!(letter, '\u{531}'..='\u{588}'),
+    // By language rather than by script's name: this is asked for every character.
+    match language {
+        Language::En | Language::De | Language::Fr | Language::Jv | Language::Ha => {
+            matches!(letter,
+            'A'..='Z' | 'a'..='z' | '\u{c0}'..='\u{2bc}' | '\u{1e00}'..='\u{1eff}')
+        }
+        Language::Zh => is_han(letter),
+        Language::Ru => matches!(letter, '\u{400}'..='\u{52f}'),
+        Language::Ur => matches!(letter, '\u{600}'..='\u{6ff}' | '\u{750}'..='\u{77f}'),
+        Language::Hy => matches!(letter, '\u{531}'..='\u{588}'),
     }
 }
 

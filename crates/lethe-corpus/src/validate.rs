@@ -34,6 +34,7 @@ pub fn length(language: Language, text: &str) -> usize {
 }
 
 /// [`char::is_whitespace`], without a look into a table for letters.
+#[inline]
 fn is_blank(c: char) -> bool {
     match c {
         '\0'..='\u{7f}' => matches!(c, '\t'..='\r' | ' '),
@@ -83,7 +84,7 @@ impl Place<'_> {
 #[derive(Default)]
 pub(crate) struct Known {
     ids: HashSet<String>,
-    /// Names, folded, and the items that have them.
+    /// The words of names, folded, and the items that have them.
     names: HashMap<String, String>,
 }
 
@@ -123,11 +124,17 @@ pub(crate) fn check_item(
     }
     for name in &item.names {
         check_text(Language::En, "names", name, &mut place);
-        if let Some(other) = known.names.insert(fold(name), item.id.clone()) {
-            place.wrong(
-                format!("the name {name:?} is also in {other}"),
-                "every name in one item",
-            );
+        for word in fold(name).split(' ').filter(|w| w.chars().count() > 2) {
+            match known.names.get(word) {
+                Some(other) if *other != item.id => place.wrong(
+                    format!("the name {name:?} shares {word:?} with one of {other}"),
+                    "names whose words are in one item only",
+                ),
+                Some(_) => {}
+                None => {
+                    known.names.insert(word.to_owned(), item.id.clone());
+                }
+            }
         }
     }
     first

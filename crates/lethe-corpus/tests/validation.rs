@@ -527,8 +527,13 @@ fn all_problems_are_reported_in_order() {
 fn names() {
     rejects(
         "items.jsonl",
-        &["is also in harbour-00"],
+        &["\"Tolvaneaa\" shares \"tolvaneaa\" with one of harbour-00"],
         set("/names/0", "Tolvaneaa"),
+    );
+    rejects(
+        "items.jsonl",
+        &["\"Ira Tolvaneaa\" shares \"tolvaneaa\""],
+        set("/names/0", "Ira Tolvaneaa"),
     );
     rejects(
         "en.jsonl",
