@@ -57,8 +57,9 @@ fn generate(folder: &Path, items: usize) {
             let mut letters = String::new();
             let mut round = number / lines.len();
             while round > 0 {
-                letters.push(char::from(b'a' + (round % 26) as u8));
-                round /= 26;
+                // No vowels: they would make words, and a fake detail's name among them.
+                letters.push(char::from(b"bcdfghjkpq"[round % 10]));
+                round /= 10;
             }
             let rest = rest.replace('@', &letters);
             writeln!(out, "{{\"id\":\"{id}{number:07}\",{rest}").unwrap();

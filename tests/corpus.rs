@@ -235,3 +235,134 @@ fn the_cards_figures_come_from_a_command() {
     .unwrap();
     assert!(!card("without").contains("## Text quality"));
 }
+
+#[test]
+fn corpus_text_gets_further_languages() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    // One item, in English; its German row is the ready translation.
+    let news = command::root().join("datasets/news");
+    let line = |file: &str| {
+        let text = std::fs::read_to_string(news.join(file)).unwrap();
+        let found = text
+            .lines()
+            .find(|line| line.contains("\"id\": \"sport-06\""));
+        found.unwrap().to_owned()
+    };
+    std::fs::create_dir(at("english")).unwrap();
+    std::fs::write(at("english/items.jsonl"), line("items.jsonl")).unwrap();
+    let mut english: serde_json::Value = serde_json::from_str(&line("en.jsonl")).unwrap();
+    english["qa"].as_array_mut().unwrap().truncate(3);
+    std::fs::write(at("english/en.jsonl"), english.to_string()).unwrap();
+    let rules = "languages = [\"en\"]\nenglish_pairs = 3\n";
+    std::fs::write(at("english/corpus.toml"), rules).unwrap();
+    let german: serde_json::Value = serde_json::from_str(&line("de.jsonl")).unwrap();
+    let mut texts = serde_json::Map::new();
+    each(&english, String::new(), &mut |place| {
+        let own = german.pointer(&place).unwrap_or(&serde_json::Value::Null);
+        if own.is_string() && !place.starts_with("/names/") && place != "/id" {
+            texts.insert(place, own.clone());
+        }
+    });
+    texts.remove("/wordings/0/style");
+    texts.remove("/wordings/1/style");
+    texts.remove("/wordings/2/style");
+    let ready = serde_json::json!({"item": "sport-06", "language": "de", "texts": texts});
+    std::fs::write(at("ready.jsonl"), ready.to_string()).unwrap();
+
+    let translate = |more: &[&str]| {
+        let mut arguments = vec!["corpus", "translate"];
+        let (path, out) = (at("english"), at("both"));
+        arguments.extend(["--path", &path, "--out", &out]);
+        arguments.extend(more);
+        let mut command = xtask(&arguments);
+        command.env("LETHE_CACHE", at("cache"));
+        run(command.stdin(std::process::Stdio::null()))
+    };
+    let finished = translate(&[
+        "--to",
+        "de",
+        "--provider",
+        "file",
+        "--file",
+        &at("ready.jsonl"),
+    ]);
+    assert!(finished.success, "{}", finished.all());
+    assert!(
+        finished.stdout.contains("1 rows (0 kept from before)"),
+        "{}",
+        finished.all()
+    );
+    let shown = run(&mut xtask(&[
+        "corpus",
+        "show",
+        "sport-06",
+        "--path",
+        &at("both"),
+    ]));
+    assert!(
+        shown.stdout.contains("[Bananen | Karotten]"),
+        "{}",
+        shown.all()
+    );
+
+    // French is not in the file: listed, and not written.
+    let finished = translate(&[
+        "--to",
+        "fr",
+        "--provider",
+        "file",
+        "--file",
+        &at("ready.jsonl"),
+    ]);
+    assert!(!finished.success, "{}", finished.all());
+    assert!(
+        finished.stderr.contains("sport-06 fr: "),
+        "{}",
+        finished.all()
+    );
+    assert_eq!(std::fs::read_to_string(at("both/fr.jsonl")).unwrap(), "");
+
+    // What may cost something is estimated first, and not sent unasked.
+    let paid = [
+        "--to",
+        "de,hy",
+        "--provider",
+        "openai",
+        "--url",
+        "http://127.0.0.1:1",
+        "--model",
+    ];
+    let prices = ["m", "--price-input", "1000", "--price-output", "1000"];
+    let finished = translate(&[&paid[..], &prices[..]].concat());
+    assert!(
+        !finished.success && finished.stderr.contains("--yes"),
+        "{}",
+        finished.all()
+    );
+    for part in [
+        "2 requests (0 of 2 rows are kept",
+        "input and",
+        "at your prices",
+    ] {
+        assert!(finished.stdout.contains(part), "{part}: {}", finished.all());
+    }
+}
+
+/// Calls back with the places (JSON pointers) of all texts in a value.
+fn each(value: &serde_json::Value, place: String, found: &mut dyn FnMut(String)) {
+    match value {
+        serde_json::Value::Array(all) => {
+            for (at, value) in all.iter().enumerate() {
+                each(value, format!("{place}/{at}"), found);
+            }
+        }
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                each(value, format!("{place}/{key}"), found);
+            }
+        }
+        serde_json::Value::String(_) => found(place),
+        _ => {}
+    }
+}

@@ -61,7 +61,7 @@ pub enum Action {
         out: PathBuf,
     },
     /// Write corpus text in further languages: ready translations, or a translation service's
-    Translate(crate::translate::Options),
+    Translate(Box<crate::translate::Options>),
     /// Print an item side by side in several languages
     Show {
         /// Its id, for example sport-01

@@ -45,8 +45,11 @@ pub struct Built {
 /// A column: name, values, whether it may hold nulls.
 type Column = (&'static str, ArrayRef, bool);
 
+/// The columns that a corpus has in a table.
+type Columns = fn(&Corpus) -> Vec<Column>;
+
 /// The tables' files and columns.
-const TABLES: [(&str, fn(&Corpus) -> Vec<Column>); 4] = [
+const TABLES: [(&str, Columns); 4] = [
     (ITEMS, Corpus::item_columns),
     (ARTICLES, Corpus::article_columns),
     (QUESTIONS, Corpus::question_columns),
@@ -243,7 +246,7 @@ pub(crate) struct Tables {
 struct Open {
     /// Its path in the folder.
     name: String,
-    columns: fn(&Corpus) -> Vec<Column>,
+    columns: Columns,
     /// Which items are in it; none means all.
     split: Option<Split>,
     writer: ArrowWriter<Hashed>,
@@ -408,10 +411,7 @@ impl Hashed {
     }
 }
 
-fn new_writer(
-    path: &Path,
-    columns: fn(&Corpus) -> Vec<Column>,
-) -> Result<ArrowWriter<Hashed>, ParquetError> {
+fn new_writer(path: &Path, columns: Columns) -> Result<ArrowWriter<Hashed>, ParquetError> {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(GROUP));
