@@ -952,11 +952,11 @@ fn probe_articles(
             out.push(article_example(&model.tokenizer, &article)?);
         }
     }
-    if out.is_empty() {
-        bail!("the corpus has no {version} article ({wording}) of a probed item in {languages:?}");
-    }
     let probed = corpus.items.iter().filter(|i| i.split == Split::Probe);
     let expected = probed.count() * languages.len();
+    if expected == 0 {
+        bail!("the corpus has no {version} article of a probed item in {languages:?}");
+    }
     if out.len() != expected {
         let codes: Vec<&str> = languages.iter().map(|l| l.code()).collect();
         bail!(
