@@ -293,8 +293,8 @@ mod tests {
         }
     }
 
-    /// Article by article, the Universal Declaration of Human Rights in 28 languages that are near
-    /// those of the corpus.
+    /// The beginning of the Universal Declaration of Human Rights, paragraph by paragraph, in 28
+    /// languages that are near those of the corpus; from where `datasets/udhr` is.
     #[test]
     fn neighbours_are_settled_for_none() {
         let neighbours = include_str!("../tests/neighbours.tsv");

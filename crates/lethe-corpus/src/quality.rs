@@ -195,9 +195,10 @@ impl About {
             }
         }
         if !self.readings.is_empty() {
-            out += "\n## Second readings\n\nEvery article translated back into English without sight \
-                    of the original, and compared with it.\n\n| code | date | read | mended |\n\
-                    |---|---|--:|--:|\n";
+            out += "\n## Second readings\n\nBy language models, not by native speakers: every article \
+                    translated back into English without sight of the original, and compared with \
+                    it. Articles whose text was mended, spelling included.\n\n\
+                    | code | date | read | mended |\n|---|---|--:|--:|\n";
             for r in &self.readings {
                 out += &format!(
                     "| {} | {} | {} | {} |\n",

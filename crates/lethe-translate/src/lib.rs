@@ -6,7 +6,7 @@
 //! for every language that was asked for.
 //!
 //! Every row is one request. Names and the detail's slot are taken out before it is sent and put
-//! back when they have all returned ([`Row`](row)); the row is then checked against every rule of
+//! back when they have all returned ([`row`]); the row is then checked against every rule of
 //! the corpus. What fails is asked for again, with the reasons, and in the end listed and not
 //! written. What passed is kept in a [`Cache`] under the hash of all that was asked, so that
 //! nothing is paid for twice and a stopped run goes on where it was.

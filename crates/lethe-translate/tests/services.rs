@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -29,40 +29,45 @@ fn lines(file: &str) -> Vec<String> {
     chosen.map(str::to_owned).collect()
 }
 
+/// The chosen items' rows, with two pairs and one alias each: the languages differ in how many
+/// they have.
+fn rows(language: Language) -> Vec<Value> {
+    let rows = lines(&format!("{language}.jsonl")).into_iter();
+    rows.map(|line| {
+        let mut row: Value = serde_json::from_str(&line).unwrap();
+        for (place, kept) in [
+            ("/qa", 2),
+            ("/detail/fake_aliases", 1),
+            ("/fact_probe/aliases", 1),
+        ] {
+            let list = row.pointer_mut(place).unwrap();
+            list.as_array_mut().unwrap().truncate(kept);
+        }
+        for wording in row["wordings"].as_array_mut().unwrap() {
+            let wording = wording.as_object_mut().unwrap();
+            wording.retain(|key, _| key == "style" || key == "article");
+        }
+        row
+    })
+    .collect()
+}
+
 /// A corpus in English only.
 fn english() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for file in ["items.jsonl", "en.jsonl"] {
-        std::fs::write(dir.path().join(file), lines(file).join("\n")).unwrap();
-    }
-    std::fs::write(dir.path().join("corpus.toml"), "languages = [\"en\"]").unwrap();
+    let write = |file: &str, text: String| std::fs::write(dir.path().join(file), text).unwrap();
+    write("items.jsonl", lines("items.jsonl").join("\n"));
+    let rows: Vec<String> = rows(Language::En).iter().map(Value::to_string).collect();
+    write("en.jsonl", rows.join("\n"));
+    let rules = "languages = [\"en\"]\nenglish_pairs = 2\nother_pairs = 2\n";
+    write("corpus.toml", rules.to_owned());
     dir
 }
 
 /// What a good translator answers: the rows that people wrote, under the English rows' keys.
 fn good(to: Language) -> BTreeMap<BTreeMap<String, String>, (String, BTreeMap<String, String>)> {
     let mut out = BTreeMap::new();
-    for (english, other) in lines("en.jsonl").iter().zip(lines(&format!("{to}.jsonl"))) {
-        let mut english: Value = serde_json::from_str(english).unwrap();
-        let mut other: Value = serde_json::from_str(&other).unwrap();
-        // The other languages have fewer pairs and aliases of their own.
-        for row in [&mut english, &mut other] {
-            row["qa"].as_array_mut().unwrap().truncate(2);
-            row["detail"]["fake_aliases"]
-                .as_array_mut()
-                .unwrap()
-                .truncate(1);
-            row["fact_probe"]["aliases"]
-                .as_array_mut()
-                .unwrap()
-                .truncate(1);
-            for wording in row["wordings"].as_array_mut().unwrap() {
-                wording
-                    .as_object_mut()
-                    .unwrap()
-                    .retain(|key, _| key == "style" || key == "article");
-            }
-        }
+    for (english, other) in rows(Language::En).into_iter().zip(rows(to)) {
         let id = english["id"].as_str().unwrap().to_owned();
         let sent = Parts::of(&english, to).texts;
         let text = |key: &str| other.pointer(key).unwrap().as_str().unwrap().to_owned();
@@ -95,31 +100,6 @@ fn numbered(mut text: String, names: &Value) -> String {
         text = text.replace(known[at], &format!("{{{}}}", at + 1));
     }
     text
-}
-
-/// English rows with as many parts as the translations have.
-fn trimmed(dir: &Path) {
-    let file = dir.join("en.jsonl");
-    let rows: Vec<String> = std::fs::read_to_string(&file)
-        .unwrap()
-        .lines()
-        .map(|line| {
-            let mut row: Value = serde_json::from_str(line).unwrap();
-            row["qa"].as_array_mut().unwrap().truncate(2);
-            row["detail"]["fake_aliases"]
-                .as_array_mut()
-                .unwrap()
-                .truncate(1);
-            row["fact_probe"]["aliases"]
-                .as_array_mut()
-                .unwrap()
-                .truncate(1);
-            row.to_string()
-        })
-        .collect();
-    std::fs::write(file, rows.join("\n")).unwrap();
-    let rules = "languages = [\"en\"]\nenglish_pairs = 2\nother_pairs = 2\n";
-    std::fs::write(dir.join("corpus.toml"), rules).unwrap();
 }
 
 /// What a server does with a request: a status, headers and a body after a while, or nothing.
@@ -243,7 +223,6 @@ struct Place {
 impl Place {
     fn new() -> Place {
         let source = english();
-        trimmed(source.path());
         Place {
             source,
             work: tempfile::tempdir().unwrap(),
