@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backon::{BlockingRetryable, ExponentialBuilder};
@@ -203,8 +203,7 @@ pub fn translate(
         provider,
         cache,
         job,
-        refused: Mutex::new(None),
-        stop: AtomicBool::new(false),
+        refused: OnceLock::new(),
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(job.parallel.max(1));
     let pool = pool.build().map_err(|e| Error::Write {
@@ -216,14 +215,15 @@ pub fn translate(
         let one = |task: &Task| {
             let row = worker.row(task);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, tasks.len());
-            row.transpose()
+            row
         };
-        // One by one, in order: a service that refuses is not asked for the rest.
-        let all = tasks.par_iter().with_max_len(1).map(one);
-        all.map(Option::transpose).collect::<Result<_, _>>()
+        tasks
+            .par_iter()
+            .with_max_len(1)
+            .map(one)
+            .collect::<Result<_, _>>()
     })?;
-    let refused = worker.refused.into_inner();
-    if let Some(reason) = refused.unwrap_or_else(std::sync::PoisonError::into_inner) {
+    if let Some(reason) = worker.refused.into_inner() {
         let kept = rows.iter().flatten().filter(|row| row.good.is_ok());
         return Err(Error::Refused {
             provider: provider.identity(),
@@ -267,8 +267,8 @@ struct Worker<'a> {
     provider: &'a dyn Provider,
     cache: &'a Cache,
     job: &'a Job,
-    refused: Mutex<Option<String>>,
-    stop: AtomicBool,
+    /// Why the service answers no request, once it has said so: then none is sent any more.
+    refused: OnceLock<String>,
 }
 
 impl Worker<'_> {
@@ -288,7 +288,7 @@ impl Worker<'_> {
         }
         let mut complaints: Vec<String> = Vec::new();
         for _ in 0..self.job.attempts.max(1) {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.refused.get().is_some() {
                 return Ok(None);
             }
             let request = Request {
@@ -301,10 +301,7 @@ impl Worker<'_> {
             let translated = match self.ask(&request) {
                 Ok(translated) => translated,
                 Err(Failure::Lasting(reason)) => {
-                    self.stop.store(true, Ordering::Relaxed);
-                    let refused = self.refused.lock();
-                    let mut refused = refused.unwrap_or_else(std::sync::PoisonError::into_inner);
-                    refused.get_or_insert(reason);
+                    self.refused.get_or_init(|| reason);
                     return Ok(None);
                 }
                 Err(failure) => {
