@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::quality::About;
 use crate::tables::hex;
 use crate::validate::length;
-use crate::{Corpus, Language, QuestionKind, Split, Version, identify};
+use crate::{Corpus, Language, QuestionKind, Split, Version, Wording, identify};
 
 /// Where the tables' rows are in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,8 @@ const JUDGED: usize = 1000;
 pub(crate) struct Summary {
     categories: BTreeMap<String, [usize; 2]>,
     kinds: BTreeMap<String, [usize; 2]>,
-    languages: BTreeMap<Language, Counts>,
+    /// In the order of [`Language::ALL`].
+    languages: [Counts; Language::ALL.len()],
     text: Sha256,
 }
 
@@ -89,11 +90,16 @@ impl Summary {
             self.kinds.entry(item.kind.clone()).or_default()[at] += 1;
         }
         for article in &corpus.articles {
-            let counts = self.languages.entry(article.language).or_default();
+            let counts = &mut self.languages[article.language as usize];
             counts.articles += 1;
-            counts.cover(article.wording.as_str());
+            counts.coverage[match article.wording {
+                Wording::Original => 0,
+                Wording::Headline => 1,
+                Wording::Agency => 2,
+                Wording::Witness => 3,
+            }] += 1;
             if article.case.is_some() {
-                counts.cover("grammar");
+                counts.coverage[10] += 1;
             }
             if article.is_original(Version::Real) {
                 counts.real += 1;
@@ -105,18 +111,18 @@ impl Summary {
             }
         }
         for question in &corpus.questions {
-            let counts = self.languages.entry(question.language).or_default();
+            let counts = &mut self.languages[question.language as usize];
             counts.questions += 1;
-            counts.cover(match question.kind {
-                QuestionKind::LeadingReal | QuestionKind::LeadingFake => "leading",
-                other => other.as_str(),
-            });
+            counts.coverage[match question.kind {
+                QuestionKind::Detail => 4,
+                QuestionKind::Cloze => 5,
+                QuestionKind::LeadingReal | QuestionKind::LeadingFake => 6,
+                QuestionKind::Fact => 7,
+                QuestionKind::Qa => 8,
+            }] += 1;
         }
         for name in &corpus.names {
-            self.languages
-                .entry(name.language)
-                .or_default()
-                .cover("names");
+            self.languages[name.language as usize].coverage[9] += 1;
         }
     }
 
@@ -127,7 +133,7 @@ impl Summary {
 
     pub fn card(&self, layout: Layout, about: &About) -> String {
         let items = |at: usize| self.categories.values().map(|n| n[at]).sum::<usize>();
-        let all = |of: fn(&Counts) -> usize| self.languages.values().map(of).sum::<usize>();
+        let all = |of: fn(&Counts) -> usize| self.languages.iter().map(of).sum::<usize>();
         let codes: String = Language::ALL.map(|l| format!("  - {l}\n")).concat();
         format!(
         "---
@@ -223,9 +229,8 @@ zstd; no other column holds nulls. The same source text gives the same bytes.
     }
 
     fn of_languages(&self, line: fn(&Counts, Language) -> String) -> String {
-        let none = Counts::default();
         Language::ALL
-            .map(|l| line(self.languages.get(&l).unwrap_or(&none), l))
+            .map(|l| line(&self.languages[l as usize], l))
             .concat()
     }
 }
@@ -237,12 +242,6 @@ const COVERAGE: [&str; 11] = [
 ];
 
 impl Counts {
-    fn cover(&mut self, what: &str) {
-        if let Some(at) = COVERAGE.iter().position(|&name| name == what) {
-            self.coverage[at] += 1;
-        }
-    }
-
     fn line(&self, language: Language) -> String {
         let mean = self.length as f64 / self.real.max(1) as f64;
         format!(

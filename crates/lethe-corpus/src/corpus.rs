@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -324,19 +325,16 @@ impl Corpus {
 
     /// The parts in the order of [`Split::ALL`].
     pub(crate) fn into_splits(self) -> [Corpus; 2] {
-        let probed: HashSet<String> = self
-            .items
-            .iter()
-            .filter(|i| i.split == Split::Probe)
-            .map(|i| i.id.clone())
-            .collect();
+        let splits: FxHashMap<String, Split> =
+            self.items.iter().map(|i| (i.id.clone(), i.split)).collect();
+        let probed = |item: &String| splits.get(item) == Some(&Split::Probe);
         fn parts<T>(all: Vec<T>, first: impl Fn(&T) -> bool) -> (Vec<T>, Vec<T>) {
             all.into_iter().partition(first)
         }
         let items = parts(self.items, |i| i.split == Split::Probe);
-        let articles = parts(self.articles, |a| probed.contains(&a.item));
-        let questions = parts(self.questions, |q| probed.contains(&q.item));
-        let names = parts(self.names, |n| probed.contains(&n.item));
+        let articles = parts(self.articles, |a| probed(&a.item));
+        let questions = parts(self.questions, |q| probed(&q.item));
+        let names = parts(self.names, |n| probed(&n.item));
         let whole = |items, articles, questions, names| Corpus {
             items,
             articles,

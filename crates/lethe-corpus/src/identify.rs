@@ -5,17 +5,18 @@
 //! therefore recognised by its function words, which also keeps Hausa out of Javanese. Function
 //! words spare it the texts whose language they settle, which is most of them.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use rustc_hash::FxHashMap;
 use whatlang::{Detector, Info, Lang};
 
+use crate::class::Classes;
 use crate::{Language, script};
 
 /// Frequent words of the corpus' languages, folded: those that hardly any other language has, and
-/// those that tell it from the corpus' others only. Chinese, Russian and Armenian are told by
-/// their letters.
-const WORDS: [(Language, &str, &str); 6] = [
+/// those that tell it from the corpus' others only. Chinese and Armenian are told by their letters, Russian by
+/// both.
+const WORDS: [(Language, &str, &str); 7] = [
     (
         Language::En,
         "the of and to is was for on with that from are were has have had by it which will at who what its every must be did they their after this",
@@ -42,6 +43,11 @@ const WORDS: [(Language, &str, &str); 6] = [
         "",
     ),
     (
+        Language::Ru,
+        "что это его её их был была были кто где они ещё уже чем лет года году ко чей чья этот эта эти",
+        "в и с к на не по из от за о у для при под как или до же",
+    ),
+    (
         Language::Ha,
         "aka ba ce cikin da daga kuma mai masu ne su suka ta wadda wanda za zuwa domin ranar yana zai wane wace wani tana suke kowane watan sabon sun kan biyu uku",
         "",
@@ -61,13 +67,25 @@ const ENGLISH: [&str; 12] = [
     "and", "from", "has", "have", "of", "the", "their", "this", "were", "which", "with", "would",
 ];
 
-/// In which lists a word is: a bit for every language's words, one for every language's further
-/// words, one for [`FOREIGN`] and one for [`ENGLISH`].
-static LISTED: LazyLock<HashMap<&str, u32>> = LazyLock::new(|| {
-    let mut listed: HashMap<&str, u32> = HashMap::new();
+/// A word of the lists.
+#[derive(Debug, Clone, Copy)]
+struct Listed {
+    word: &'static str,
+    /// In which lists it is: a bit for every language's words, one for every language's further
+    /// words, one for [`FOREIGN`] and one for [`ENGLISH`].
+    lists: u32,
+}
+
+/// The words of the lists by their bytes.
+static LISTED: LazyLock<FxHashMap<u64, Listed>> = LazyLock::new(|| {
+    let mut listed: FxHashMap<u64, Listed> = FxHashMap::default();
     let mut list = |words: &'static str, bit: usize| {
         for word in words.split_whitespace() {
-            *listed.entry(word).or_default() |= 1 << bit;
+            let Some(number) = packed(word.as_bytes()) else {
+                continue;
+            };
+            let none = Listed { word, lists: 0 };
+            listed.entry(number).or_insert(none).lists |= 1 << bit;
         }
     };
     for (language, words, further) in WORDS {
@@ -79,8 +97,14 @@ static LISTED: LazyLock<HashMap<&str, u32>> = LazyLock::new(|| {
     listed
 });
 
-/// The bytes of the longest word in the lists.
+/// The bytes of the longest word in the lists: they make a number.
 const LONGEST: usize = 8;
+
+/// A word as a number, unless it is longer than all in the lists.
+#[inline]
+fn packed(word: &[u8]) -> Option<u64> {
+    (word.len() <= LONGEST).then(|| word.iter().rev().fold(0, |sum, &b| sum << 8 | u64::from(b)))
+}
 
 const FURTHER: usize = Language::ALL.len();
 const FOREIGN_BIT: usize = 2 * FURTHER;
@@ -99,32 +123,42 @@ pub(crate) struct Hits {
 impl Hits {
     /// Of a folded text.
     pub fn of(text: &str) -> Hits {
+        let (classes, listed) = (Classes::get(), &*LISTED);
         let mut hits = Hits {
             words: 0,
             listed: [0; BITS],
             english: None,
         };
-        for word in text.split(|c: char| !is_letter(c)) {
-            if word.is_empty() {
-                continue;
-            }
+        let mut end = |word: &[u8]| {
             hits.words += 1;
-            if word.len() > LONGEST {
-                continue;
+            if let Some(listed) = packed(word).and_then(|word| listed.get(&word)) {
+                hits.hit(listed);
             }
-            let Some((&word, &lists)) = LISTED.get_key_value(word) else {
-                continue;
-            };
-            let mut left = lists;
-            while left != 0 {
-                hits.listed[left.trailing_zeros() as usize] += 1;
-                left &= left - 1;
-            }
-            if lists >> ENGLISH_BIT & 1 == 1 && hits.english.is_none() {
-                hits.english = Some(word);
+        };
+        let mut begin = 0;
+        for (at, c) in text.char_indices() {
+            if !classes.of(c).is_letter() {
+                if at > begin {
+                    end(&text.as_bytes()[begin..at]);
+                }
+                begin = at + c.len_utf8();
             }
         }
+        if text.len() > begin {
+            end(&text.as_bytes()[begin..]);
+        }
         hits
+    }
+
+    fn hit(&mut self, listed: &Listed) {
+        let mut left = listed.lists;
+        while left != 0 {
+            self.listed[left.trailing_zeros() as usize] += 1;
+            left &= left - 1;
+        }
+        if listed.lists >> ENGLISH_BIT & 1 == 1 && self.english.is_none() {
+            self.english = Some(listed.word);
+        }
     }
 
     /// A word of English that was not translated.
@@ -167,18 +201,6 @@ pub(crate) fn verdict(language: Language, text: &str) -> (&'static str, Option<b
     (lang.map_or("nothing", Lang::eng_name), right)
 }
 
-/// [`char::is_alphabetic`], without a look into a table for the letters of the nine languages.
-#[inline]
-pub(crate) fn is_letter(c: char) -> bool {
-    match c {
-        '\0'..='\u{7f}' => c.is_ascii_alphabetic(),
-        'à'..='ö' | 'ø'..='ÿ' | 'а'..='я' | 'ա'..='և' | '一'..='鿿' | 'ٹ'..='ۓ' => true,
-        '\u{2000}'..='\u{2070}' | '、' | '。' | '，' | '：' | '？' => false,
-        '՛'..='՟' | '։' | '۔' | '،' | '؟' | '«' | '»' => false,
-        _ => c.is_alphabetic(),
-    }
-}
-
 /// Why an article is not in its language, if it is not.
 ///
 /// An article is when its words settle it. When they do not, a language that whatlang knows must
@@ -191,7 +213,7 @@ pub(crate) fn article(
 ) -> Option<String> {
     let share = hits.hausa_share();
     let text = (!settled(language, hits)).then(text);
-    if let Some(text) = text.filter(|text| language != Language::Ru || !is_russian(text)) {
+    if let Some(text) = text.filter(|text| !told_by_letters(language, hits, text)) {
         let info = whatlang::detect(&text);
         let wrong = match known(language) {
             Some(own) => info.as_ref().is_none_or(|info| info.lang() != own),
@@ -221,18 +243,32 @@ fn settled(language: Language, hits: &Hits) -> bool {
     own >= 5 && own * 8 >= hits.words && own >= 3 * other
 }
 
-/// Whether a text has only letters of Russian, among them three that its neighbours lack.
-fn is_russian(text: &str) -> bool {
+/// Whether a text's letters are of a language alone, of all that whatlang knows.
+fn told_by_letters(language: Language, hits: &Hits, text: &str) -> bool {
+    match language {
+        Language::Ru => is_russian(hits, text),
+        Language::Zh | Language::Hy => {
+            let letters = text.chars().filter(|c| c.is_alphabetic());
+            letters.clone().next().is_some() && letters.clone().all(|c| script::holds(language, c))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a text has only letters of Russian, among them three that its neighbours lack, or one,
+/// with four of Russian's words.
+fn is_russian(hits: &Hits, text: &str) -> bool {
     let mut own = 0;
     for c in text.chars() {
         match c {
             'ы' | 'э' | 'Ы' | 'Э' => own += 1,
             'а'..='я' | 'А'..='Я' | 'ё' | 'Ё' => {}
-            c if is_letter(c) => return false,
+            c if c.is_alphabetic() => return false,
             _ => {}
         }
     }
-    own >= 3
+    let words = [0, FURTHER].map(|at| hits.listed[at + Language::Ru as usize]);
+    own >= 3 || own >= 1 && words.iter().sum::<usize>() >= 4
 }
 
 /// Why a question, or another short text, is not in its language, if that is clear.
@@ -283,14 +319,10 @@ mod tests {
 
     #[test]
     fn the_longest_word_is_as_long_as_is_said() {
-        assert_eq!(LISTED.keys().map(|word| word.len()).max(), Some(LONGEST));
-    }
-
-    #[test]
-    fn letters_are_unicodes() {
-        for c in '\0'..=char::MAX {
-            assert_eq!(is_letter(c), c.is_alphabetic(), "{c:?}");
-        }
+        let words = WORDS.map(|(_, words, further)| [words, further]);
+        let words = words.as_flattened().iter().chain([&FOREIGN]);
+        let words = words.flat_map(|words| words.split(' ')).chain(ENGLISH);
+        assert_eq!(words.map(str::len).max(), Some(LONGEST));
     }
 
     /// The beginning of the Universal Declaration of Human Rights, paragraph by paragraph, in 28
@@ -306,7 +338,7 @@ mod tests {
             for language in Language::ALL {
                 assert!(!settled(language, &hits), "{name} as {language}: {text}");
             }
-            assert!(!is_russian(text), "{name}: {text}");
+            assert!(!is_russian(&hits, text), "{name}: {text}");
         }
         assert_eq!(seen.len(), 28);
     }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::fold::fold;
 use crate::source::Source;
-use crate::validate::{PRESUPPOSES_FAKE, PRESUPPOSES_REAL, SLOT, fill};
+use crate::validate::{PRESUPPOSES_FAKE, PRESUPPOSES_REAL, around_slot, fill};
 use crate::{
     Article, Corpus, Error, Item, Language, Name, Problem, Question, QuestionKind, Version, Wording,
 };
@@ -351,7 +351,12 @@ fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, (Option<String>, String,
     let (reason, expected) = if line.trim_ascii().is_empty() {
         ("the line is empty".to_owned(), "a JSON object")
     } else {
-        match serde_json::from_slice(line) {
+        // Bytes that are no text go to the parser too, which says where.
+        let parsed = match std::str::from_utf8(line) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(line),
+        };
+        match parsed {
             Ok(row) => return Ok(row),
             Err(error) if error.is_data() => (place(&error), "the keys of a row, each once"),
             Err(error) => (
@@ -457,7 +462,7 @@ impl Entry {
 fn articles(language: Language, row: &Row) -> Vec<Article> {
     let mut out = Vec::new();
     for (wording, text, forms) in row.texts() {
-        let before = text.split(SLOT).next().unwrap_or_default();
+        let before = around_slot(text).map_or(text, |(before, _)| before);
         let before = before.chars().count() as u32;
         let original = row
             .grammar
@@ -518,7 +523,7 @@ fn questions(language: Language, row: &Row) -> Vec<Question> {
     let detail = (0..).zip([question].into_iter().chain(rewordings.iter().flatten()));
     let detail = detail.map(|(i, question)| about_detail(QuestionKind::Detail, i, question));
     let cloze = cloze.as_ref().map(|cloze| {
-        let (before, after) = cloze.split_once(SLOT).unwrap_or((cloze, ""));
+        let (before, after) = around_slot(cloze).unwrap_or((cloze, ""));
         let filled = |form: &str| format!("{}{form}{after}", &before[before.trim_end().len()..]);
         Question {
             prompt: before.trim_end().to_owned(),

@@ -90,6 +90,7 @@
 //! | `name` | utf8 | the name as the language cites it |
 
 mod card;
+mod class;
 mod corpus;
 mod error;
 mod fold;
