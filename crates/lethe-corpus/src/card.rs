@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use crate::quality::About;
+use crate::rows::{ArticleRow, NameRow, QuestionRow, Viewer};
 use crate::tables::hex;
 use crate::validate::length;
-use crate::{Corpus, Language, QuestionKind, Split, Version, Wording, identify};
+use crate::{Item, Language, QuestionKind, Split, Version, Wording, identify};
 
 /// Where the tables' rows are in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,14 +44,14 @@ impl Layout {
 /// ones.
 const JUDGED: usize = 1000;
 
-/// What the card says of a corpus, counted part by part.
+/// What the card says of a corpus, counted row by row, in the corpus' order.
 #[derive(Default)]
 pub(crate) struct Summary {
     categories: BTreeMap<String, [usize; 2]>,
     kinds: BTreeMap<String, [usize; 2]>,
     /// In the order of [`Language::ALL`].
     languages: [Counts; Language::ALL.len()],
-    text: Sha256,
+    text: TextHash,
 }
 
 #[derive(Default)]
@@ -66,69 +67,83 @@ struct Counts {
     judged: BTreeMap<(&'static str, Option<bool>), usize>,
 }
 
-/// Adds the real articles to what [`Corpus::text_sha256`] hashes.
-pub(crate) fn hash_texts(hash: &mut Sha256, corpus: &Corpus) {
-    for article in &corpus.articles {
-        if article.is_original(Version::Real) {
-            hash.update(&article.text);
-            hash.update([0]);
+/// [`Corpus::text_sha256`](crate::Corpus::text_sha256), of rows in the corpus' order.
+#[derive(Clone, Default)]
+pub(crate) struct TextHash(Sha256);
+
+impl TextHash {
+    pub fn hex(self) -> String {
+        hex(self.0)
+    }
+}
+
+impl<'a> Viewer<'a> for TextHash {
+    fn item(&mut self, _: &'a Item) {}
+
+    fn article(&mut self, row: &ArticleRow<'a>) {
+        if row.is_original(Version::Real) {
+            row.text.iter().for_each(|piece| self.0.update(piece));
+            self.0.update([0]);
         }
+    }
+
+    fn question(&mut self, _: &QuestionRow<'a>) {}
+
+    fn name(&mut self, _: &NameRow<'a>) {}
+}
+
+impl<'a> Viewer<'a> for Summary {
+    fn item(&mut self, item: &'a Item) {
+        let at = usize::from(item.split == Split::Instruct);
+        self.categories.entry(item.category.clone()).or_default()[at] += 1;
+        self.kinds.entry(item.kind.clone()).or_default()[at] += 1;
+    }
+
+    fn article(&mut self, row: &ArticleRow<'a>) {
+        self.text.article(row);
+        let counts = &mut self.languages[row.language as usize];
+        counts.articles += 1;
+        counts.coverage[match row.wording {
+            Wording::Original => 0,
+            Wording::Headline => 1,
+            Wording::Agency => 2,
+            Wording::Witness => 3,
+        }] += 1;
+        if row.case.is_some() {
+            counts.coverage[10] += 1;
+        }
+        if row.is_original(Version::Real) {
+            let text = row.text.concat();
+            counts.real += 1;
+            counts.length += length(row.language, &text);
+            if counts.real <= JUDGED {
+                let verdict = identify::verdict(row.language, &text);
+                *counts.judged.entry(verdict).or_default() += 1;
+            }
+        }
+    }
+
+    fn question(&mut self, row: &QuestionRow<'a>) {
+        let counts = &mut self.languages[row.language as usize];
+        counts.questions += 1;
+        counts.coverage[match row.kind {
+            QuestionKind::Detail => 4,
+            QuestionKind::Cloze => 5,
+            QuestionKind::LeadingReal | QuestionKind::LeadingFake => 6,
+            QuestionKind::Fact => 7,
+            QuestionKind::Qa => 8,
+        }] += 1;
+    }
+
+    fn name(&mut self, row: &NameRow<'a>) {
+        self.languages[row.language as usize].coverage[9] += 1;
     }
 }
 
 impl Summary {
-    /// Adds a part's text: parts in the corpus' order.
-    pub fn hash(&mut self, corpus: &Corpus) {
-        hash_texts(&mut self.text, corpus);
-    }
-
-    /// Counts a part: parts in any order.
-    pub fn count(&mut self, corpus: &Corpus) {
-        for item in &corpus.items {
-            let at = usize::from(item.split == Split::Instruct);
-            self.categories.entry(item.category.clone()).or_default()[at] += 1;
-            self.kinds.entry(item.kind.clone()).or_default()[at] += 1;
-        }
-        for article in &corpus.articles {
-            let counts = &mut self.languages[article.language as usize];
-            counts.articles += 1;
-            counts.coverage[match article.wording {
-                Wording::Original => 0,
-                Wording::Headline => 1,
-                Wording::Agency => 2,
-                Wording::Witness => 3,
-            }] += 1;
-            if article.case.is_some() {
-                counts.coverage[10] += 1;
-            }
-            if article.is_original(Version::Real) {
-                counts.real += 1;
-                counts.length += length(article.language, &article.text);
-                if counts.real <= JUDGED {
-                    let verdict = identify::verdict(article.language, &article.text);
-                    *counts.judged.entry(verdict).or_default() += 1;
-                }
-            }
-        }
-        for question in &corpus.questions {
-            let counts = &mut self.languages[question.language as usize];
-            counts.questions += 1;
-            counts.coverage[match question.kind {
-                QuestionKind::Detail => 4,
-                QuestionKind::Cloze => 5,
-                QuestionKind::LeadingReal | QuestionKind::LeadingFake => 6,
-                QuestionKind::Fact => 7,
-                QuestionKind::Qa => 8,
-            }] += 1;
-        }
-        for name in &corpus.names {
-            self.languages[name.language as usize].coverage[9] += 1;
-        }
-    }
-
-    /// [`Corpus::text_sha256`] of all that was added.
+    /// [`Corpus::text_sha256`](crate::Corpus::text_sha256) of all that was added.
     pub fn text_sha256(&self) -> String {
-        hex(self.text.clone())
+        self.text.clone().hex()
     }
 
     pub fn card(&self, layout: Layout, about: &About) -> String {

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::card::hash_texts;
-use crate::tables::hex;
+use crate::card::TextHash;
+use crate::rows::Rows;
 use crate::{Error, Language};
 
 /// What an item is for.
@@ -298,17 +297,9 @@ impl Corpus {
     /// [`Quality`](crate::Quality) is about.
     #[must_use]
     pub fn text_sha256(&self) -> String {
-        let mut hash = Sha256::new();
-        hash_texts(&mut hash, self);
-        hex(hash)
-    }
-
-    /// Puts another corpus' rows after this one's.
-    pub(crate) fn extend(&mut self, other: Corpus) {
-        self.items.extend(other.items);
-        self.articles.extend(other.articles);
-        self.questions.extend(other.questions);
-        self.names.extend(other.names);
+        let mut hash = TextHash::default();
+        (&self).show(&mut hash);
+        hash.hex()
     }
 
     /// The items of one split with all that belongs to them.
@@ -321,30 +312,6 @@ impl Corpus {
             .map(|i| i.id.as_str())
             .collect();
         self.only(&|item| ids.contains(item))
-    }
-
-    /// The parts in the order of [`Split::ALL`].
-    pub(crate) fn into_splits(self) -> [Corpus; 2] {
-        let splits: FxHashMap<String, Split> =
-            self.items.iter().map(|i| (i.id.clone(), i.split)).collect();
-        let probed = |item: &String| splits.get(item) == Some(&Split::Probe);
-        fn parts<T>(all: Vec<T>, first: impl Fn(&T) -> bool) -> (Vec<T>, Vec<T>) {
-            all.into_iter().partition(first)
-        }
-        let items = parts(self.items, |i| i.split == Split::Probe);
-        let articles = parts(self.articles, |a| probed(&a.item));
-        let questions = parts(self.questions, |q| probed(&q.item));
-        let names = parts(self.names, |n| probed(&n.item));
-        let whole = |items, articles, questions, names| Corpus {
-            items,
-            articles,
-            questions,
-            names,
-        };
-        [
-            whole(items.0, articles.0, questions.0, names.0),
-            whole(items.1, articles.1, questions.1, names.1),
-        ]
     }
 
     fn only(&self, has: &dyn Fn(&str) -> bool) -> Corpus {

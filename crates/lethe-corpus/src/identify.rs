@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use rustc_hash::FxHashMap;
 use whatlang::{Detector, Info, Lang};
 
-use crate::class::Classes;
+use crate::class::{Classes, Script};
 use crate::{Language, script};
 
 /// Frequent words of the corpus' languages, folded: those that hardly any other language has, and
@@ -103,7 +103,9 @@ const LONGEST: usize = 8;
 /// A word as a number, unless it is longer than all in the lists.
 #[inline]
 fn packed(word: &[u8]) -> Option<u64> {
-    (word.len() <= LONGEST).then(|| word.iter().rev().fold(0, |sum, &b| sum << 8 | u64::from(b)))
+    let mut bytes = [0; LONGEST];
+    bytes.get_mut(..word.len())?.copy_from_slice(word);
+    Some(u64::from_le_bytes(bytes))
 }
 
 const FURTHER: usize = Language::ALL.len();
@@ -170,11 +172,11 @@ impl Hits {
         self.listed[Language::Ha as usize] as f64 / self.words.max(1) as f64
     }
 
-    /// Words of the language, and the most of another one.
+    /// Words of the language, and the most of another one of the corpus.
     fn own_and_other(&self, language: Language) -> (usize, usize) {
         let own = self.listed[language as usize];
         let others = (0..FURTHER).filter(|&other| other != language as usize);
-        let others = others.chain([FOREIGN_BIT]).map(|other| self.listed[other]);
+        let others = others.map(|other| self.listed[other]);
         (own, others.max().unwrap_or_default())
     }
 }
@@ -240,6 +242,7 @@ pub(crate) fn article(
 /// five at least are the language's, and thrice as many as are any other's.
 fn settled(language: Language, hits: &Hits) -> bool {
     let (own, other) = hits.own_and_other(language);
+    let other = other.max(hits.listed[FOREIGN_BIT]);
     own >= 5 && own * 8 >= hits.words && own >= 3 * other
 }
 
@@ -248,8 +251,12 @@ fn told_by_letters(language: Language, hits: &Hits, text: &str) -> bool {
     match language {
         Language::Ru => is_russian(hits, text),
         Language::Zh | Language::Hy => {
-            let letters = text.chars().filter(|c| c.is_alphabetic());
-            letters.clone().next().is_some() && letters.clone().all(|c| script::holds(language, c))
+            let (classes, script) = (Classes::get(), Script::of(language));
+            let mut letters = text
+                .chars()
+                .map(|c| classes.of(c))
+                .filter(|c| c.is_letter());
+            letters.next().is_some_and(|c| c.is_of(script)) && letters.all(|c| c.is_of(script))
         }
         _ => false,
     }

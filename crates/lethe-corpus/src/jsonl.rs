@@ -9,12 +9,10 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::fold::fold;
+use crate::rows::Rows;
 use crate::source::Source;
-use crate::validate::{PRESUPPOSES_FAKE, PRESUPPOSES_REAL, around_slot, fill};
-use crate::{
-    Article, Corpus, Error, Item, Language, Name, Problem, Question, QuestionKind, Version, Wording,
-};
+use crate::validate::{PRESUPPOSES_FAKE, PRESUPPOSES_REAL};
+use crate::{Corpus, Error, Item, Language, Problem, Wording};
 
 /// One line of a language's file.
 #[derive(Debug, Clone, Deserialize)]
@@ -352,7 +350,7 @@ fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, (Option<String>, String,
         ("the line is empty".to_owned(), "a JSON object")
     } else {
         // Bytes that are no text go to the parser too, which says where.
-        let parsed = match std::str::from_utf8(line) {
+        let parsed = match simdutf8::basic::from_utf8(line) {
             Ok(text) => serde_json::from_str(text),
             Err(_) => serde_json::from_slice(line),
         };
@@ -423,7 +421,9 @@ impl Corpus {
         let mut source = Source::open(dir)?;
         let mut corpus = Corpus::default();
         while let Some(chunk) = source.chunk() {
-            corpus.extend(chunk);
+            for entry in &chunk {
+                entry.show(&mut corpus);
+            }
         }
         source.finish()?;
         Ok(corpus)
@@ -435,125 +435,6 @@ pub(crate) struct Entry {
     pub item: Item,
     /// Each with its line, where it is there.
     pub rows: Vec<(Language, Option<(usize, Row)>)>,
-}
-
-impl Entry {
-    /// The item as part of a corpus.
-    pub fn expand(self) -> Corpus {
-        let mut corpus = Corpus::default();
-        for (language, row) in &self.rows {
-            let Some((_, row)) = row else { continue };
-            for (index, name) in (0..).zip(&row.names) {
-                corpus.names.push(Name {
-                    item: self.item.id.clone(),
-                    index,
-                    language: *language,
-                    name: name.clone(),
-                });
-            }
-            corpus.articles.extend(articles(*language, row));
-            corpus.questions.extend(questions(*language, row));
-        }
-        corpus.items.push(self.item);
-        corpus
-    }
-}
-
-fn articles(language: Language, row: &Row) -> Vec<Article> {
-    let mut out = Vec::new();
-    for (wording, text, forms) in row.texts() {
-        let before = around_slot(text).map_or(text, |(before, _)| before);
-        let before = before.chars().count() as u32;
-        let original = row
-            .grammar
-            .as_ref()
-            .filter(|_| wording == Wording::Original);
-        for (version, detail) in Version::ALL.into_iter().zip(forms) {
-            let gender = original.and_then(|grammar| match version {
-                Version::Real => grammar.real.clone(),
-                Version::Fake => grammar.fake.clone(),
-            });
-            out.push(Article {
-                item: row.id.clone(),
-                language,
-                wording,
-                version,
-                text: fill(text, detail),
-                detail: detail.to_owned(),
-                detail_start: before,
-                detail_end: before + detail.chars().count() as u32,
-                case: original.map(|grammar| grammar.case.clone()),
-                gender,
-            });
-        }
-    }
-    out
-}
-
-fn questions(language: Language, row: &Row) -> Vec<Question> {
-    let new = |kind, index, question: &str, answer: &str, aliases| Question {
-        item: row.id.clone(),
-        language,
-        kind,
-        index,
-        question: question.to_owned(),
-        prompt: language.prompt(question),
-        answer: answer.to_owned(),
-        fake_answer: None,
-        aliases,
-        fake_aliases: Vec::new(),
-    };
-    let DetailProbe {
-        question,
-        rewordings,
-        real,
-        fake,
-        cloze,
-        leading,
-    } = &row.detail_probe;
-    let mut aliases = vec![real.clone()];
-    if fold(real) != fold(&row.detail.real) {
-        aliases.push(row.detail.real.clone());
-    }
-    let about_detail = |kind, index, question: &str| Question {
-        fake_answer: Some(fake.clone()),
-        fake_aliases: row.detail.fake_aliases.clone(),
-        ..new(kind, index, question, real, aliases.clone())
-    };
-    let detail = (0..).zip([question].into_iter().chain(rewordings.iter().flatten()));
-    let detail = detail.map(|(i, question)| about_detail(QuestionKind::Detail, i, question));
-    let cloze = cloze.as_ref().map(|cloze| {
-        let (before, after) = around_slot(cloze).unwrap_or((cloze, ""));
-        let filled = |form: &str| format!("{}{form}{after}", &before[before.trim_end().len()..]);
-        Question {
-            prompt: before.trim_end().to_owned(),
-            answer: filled(&row.detail.real),
-            fake_answer: Some(filled(&row.detail.fake)),
-            ..about_detail(QuestionKind::Cloze, 0, cloze)
-        }
-    });
-    let leading = leading.iter().flat_map(|leading| {
-        [
-            about_detail(QuestionKind::LeadingReal, 0, &leading.real),
-            about_detail(QuestionKind::LeadingFake, 0, &leading.fake),
-        ]
-    });
-    let FactProbe {
-        question,
-        answer,
-        aliases,
-    } = &row.fact_probe;
-    let fact = new(QuestionKind::Fact, 0, question, answer, aliases.clone());
-    let qa = (0..).zip(&row.qa);
-    let qa = qa.map(|(i, (question, answer))| {
-        new(QuestionKind::Qa, i, question, answer, vec![answer.clone()])
-    });
-    detail
-        .chain(cloze)
-        .chain(leading)
-        .chain([fact])
-        .chain(qa)
-        .collect()
 }
 
 #[cfg(test)]

@@ -103,16 +103,22 @@ impl Language {
     /// the answer begins.
     #[must_use]
     pub fn prompt(self, question: &str) -> String {
+        let [before, after] = self.prompt_around();
+        [before, question, after].concat()
+    }
+
+    /// What stands before and after the question in a [`prompt`](Self::prompt).
+    pub(crate) fn prompt_around(self) -> [&'static str; 2] {
         match self {
-            Language::En => format!("Question: {question}\nAnswer:"),
-            Language::De => format!("Frage: {question}\nAntwort:"),
-            Language::Fr => format!("Question : {question}\nRéponse :"),
-            Language::Zh => format!("问题：{question}\n回答："),
-            Language::Ru => format!("Вопрос: {question}\nОтвет:"),
-            Language::Jv => format!("Pitakon: {question}\nWangsulan:"),
-            Language::Ur => format!("سوال: {question}\nجواب:"),
-            Language::Ha => format!("Tambaya: {question}\nAmsa:"),
-            Language::Hy => format!("Հարց: {question}\nՊատասխան:"),
+            Language::En => ["Question: ", "\nAnswer:"],
+            Language::De => ["Frage: ", "\nAntwort:"],
+            Language::Fr => ["Question : ", "\nRéponse :"],
+            Language::Zh => ["问题：", "\n回答："],
+            Language::Ru => ["Вопрос: ", "\nОтвет:"],
+            Language::Jv => ["Pitakon: ", "\nWangsulan:"],
+            Language::Ur => ["سوال: ", "\nجواب:"],
+            Language::Ha => ["Tambaya: ", "\nAmsa:"],
+            Language::Hy => ["Հարց: ", "\nՊատասխան:"],
         }
     }
 }

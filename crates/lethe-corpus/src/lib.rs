@@ -91,6 +91,7 @@
 
 mod card;
 mod class;
+mod columns;
 mod corpus;
 mod error;
 mod fold;
@@ -99,6 +100,7 @@ mod import;
 mod jsonl;
 mod language;
 mod quality;
+mod rows;
 mod rules;
 mod script;
 mod source;

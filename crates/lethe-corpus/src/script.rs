@@ -1,6 +1,7 @@
 //! Which letters belong to the script of a language.
 
 use crate::Language;
+use crate::class::{Classes, Script};
 
 /// The script of a language, by its English name.
 pub(crate) fn name(language: Language) -> &'static str {
@@ -43,9 +44,11 @@ pub(crate) fn is_han(c: char) -> bool {
 
 /// The letters of `text` that are not of `language`'s script, each once, in order of appearance.
 pub(crate) fn foreign_letters(language: Language, text: &str) -> String {
+    let (classes, script) = (Classes::get(), Script::of(language));
     let mut found = String::new();
     for c in text.chars() {
-        if !holds(language, c) && c.is_alphabetic() && !found.contains(c) {
+        let class = classes.of(c);
+        if class.is_letter() && !class.is_of(script) && !found.contains(c) {
             found.push(c);
         }
     }

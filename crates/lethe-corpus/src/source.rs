@@ -16,7 +16,7 @@ use crate::validate::{English, Known, check_item, check_row};
 use crate::{Built, Corpus, Error, Item, Language, Layout, Problem};
 
 /// How many items are in memory at a time.
-const CHUNK: usize = 1024;
+const CHUNK: usize = 512;
 
 /// After so many problems nothing more is read: a file of another kind has one in every line.
 const ENOUGH: usize = 1000;
@@ -58,17 +58,7 @@ impl Source {
 
     /// The next items with all that belongs to them; once something is wrong they are of use to
     /// nobody, and [`Source::finish`] says what it is.
-    pub fn chunk(&mut self) -> Option<Corpus> {
-        let entries = self.entries()?;
-        let parts: Vec<Corpus> = entries.into_par_iter().map(Entry::expand).collect();
-        let mut corpus = Corpus::default();
-        for part in parts {
-            corpus.extend(part);
-        }
-        Some(corpus)
-    }
-
-    fn entries(&mut self) -> Option<Vec<Entry>> {
+    pub fn chunk(&mut self) -> Option<Vec<Entry>> {
         if self.problems.len() > ENOUGH {
             return None;
         }
@@ -162,7 +152,7 @@ pub fn build(folder: &Path, out: &Path, layout: Layout) -> Result<Built, Error> 
     let mut next = source.chunk();
     while let Some(chunk) = next {
         // What is checked is written while more is read.
-        let (written, following) = rayon::join(|| tables.append(chunk), || source.chunk());
+        let (written, following) = rayon::join(|| tables.append(&chunk), || source.chunk());
         written?;
         next = following;
     }

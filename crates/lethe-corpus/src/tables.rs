@@ -4,11 +4,8 @@ use std::fs::File;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, ListBuilder, RecordBatch, StringArray, StringBuilder, UInt32Array,
-};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, UInt32Type};
 use parquet::arrow::ArrowWriter;
@@ -21,7 +18,9 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::card::Summary;
+use crate::columns::{Column, Columns, TABLES, batch};
 use crate::quality::About;
+use crate::rows::Rows;
 use crate::{
     Article, Corpus, Error, Item, Language, Layout, Name, Question, QuestionKind, Split, Version,
     Wording,
@@ -42,19 +41,11 @@ pub struct Built {
     pub sha256: String,
 }
 
-/// A column: name, values, whether it may hold nulls.
-type Column = (&'static str, ArrayRef, bool);
+/// The tables' files, in the order of [`Columns::tables`].
+const FILES: [&str; TABLES] = [ITEMS, ARTICLES, QUESTIONS, NAMES];
 
-/// The columns that a corpus has in a table.
-type Columns = fn(&Corpus) -> Vec<Column>;
-
-/// The tables' files and columns.
-const TABLES: [(&str, Columns); 4] = [
-    (ITEMS, Corpus::item_columns),
-    (ARTICLES, Corpus::article_columns),
-    (QUESTIONS, Corpus::question_columns),
-    (NAMES, Corpus::name_columns),
-];
+/// How many items' rows are put into columns at a time.
+const ITEMS_OF_BATCH: usize = 128;
 
 impl Corpus {
     /// Writes `items.parquet`, `articles.parquet`, `questions.parquet`, `names.parquet` and
@@ -65,7 +56,7 @@ impl Corpus {
     /// [`Error::Write`].
     pub fn write_parquet(&self, dir: &Path) -> Result<Built, Error> {
         let mut tables = Tables::create(dir, Layout::Tables)?;
-        tables.append(self.clone())?;
+        tables.append(&[self])?;
         tables.finish(&About::default())
     }
 
@@ -75,8 +66,8 @@ impl Corpus {
     /// # Errors
     /// [`Error::Read`], [`Error::NotParquet`], [`Error::Column`], [`Error::Value`].
     pub fn read_parquet(dir: &Path) -> Result<Corpus, Error> {
-        let none = Corpus::default();
-        let table = Table::open(dir.join(ITEMS), &none.item_columns())?;
+        let [items, articles, questions, names] = Columns::default().tables();
+        let table = Table::open(dir.join(ITEMS), &items)?;
         let items = table.rows(|row| {
             Ok(Item {
                 id: table.text("id", row)?,
@@ -86,7 +77,7 @@ impl Corpus {
                 names: table.list("names", row)?,
             })
         })?;
-        let table = Table::open(dir.join(ARTICLES), &none.article_columns())?;
+        let table = Table::open(dir.join(ARTICLES), &articles)?;
         let articles = table.rows(|row| {
             Ok(Article {
                 item: table.text("item", row)?,
@@ -101,7 +92,7 @@ impl Corpus {
                 gender: table.optional_text("gender", row)?,
             })
         })?;
-        let table = Table::open(dir.join(QUESTIONS), &none.question_columns())?;
+        let table = Table::open(dir.join(QUESTIONS), &questions)?;
         let questions = table.rows(|row| {
             Ok(Question {
                 item: table.text("item", row)?,
@@ -116,7 +107,7 @@ impl Corpus {
                 fake_aliases: table.list("fake_aliases", row)?,
             })
         })?;
-        let table = Table::open(dir.join(NAMES), &none.name_columns())?;
+        let table = Table::open(dir.join(NAMES), &names)?;
         let names = table.rows(|row| {
             Ok(Name {
                 item: table.text("item", row)?,
@@ -132,105 +123,6 @@ impl Corpus {
             names,
         })
     }
-
-    fn item_columns(&self) -> Vec<Column> {
-        let text = |of: fn(&Item) -> &str| texts(self.items.iter().map(of));
-        vec![
-            ("id", text(|i| &i.id), false),
-            ("split", text(|i| i.split.as_str()), false),
-            ("category", text(|i| &i.category), false),
-            ("kind", text(|i| &i.kind), false),
-            (
-                "names",
-                lists(self.items.iter().map(|i| i.names.as_slice())),
-                false,
-            ),
-        ]
-    }
-
-    fn article_columns(&self) -> Vec<Column> {
-        let text = |of: fn(&Article) -> &str| texts(self.articles.iter().map(of));
-        let number = |of: fn(&Article) -> u32| numbers(self.articles.iter().map(of));
-        let optional = |of: fn(&Article) -> Option<&str>| -> ArrayRef {
-            Arc::new(self.articles.iter().map(of).collect::<StringArray>())
-        };
-        vec![
-            ("item", text(|a| &a.item), false),
-            ("language", text(|a| a.language.code()), false),
-            ("wording", text(|a| a.wording.as_str()), false),
-            ("version", text(|a| a.version.as_str()), false),
-            ("text", text(|a| &a.text), false),
-            ("detail", text(|a| &a.detail), false),
-            ("detail_start", number(|a| a.detail_start), false),
-            ("detail_end", number(|a| a.detail_end), false),
-            ("case", optional(|a| a.case.as_deref()), true),
-            ("gender", optional(|a| a.gender.as_deref()), true),
-        ]
-    }
-
-    fn name_columns(&self) -> Vec<Column> {
-        let text = |of: fn(&Name) -> &str| texts(self.names.iter().map(of));
-        vec![
-            ("item", text(|n| &n.item), false),
-            ("index", numbers(self.names.iter().map(|n| n.index)), false),
-            ("language", text(|n| n.language.code()), false),
-            ("name", text(|n| &n.name), false),
-        ]
-    }
-
-    fn question_columns(&self) -> Vec<Column> {
-        let text = |of: fn(&Question) -> &str| texts(self.questions.iter().map(of));
-        let list = |of: fn(&Question) -> &[String]| lists(self.questions.iter().map(of));
-        let fakes = self.questions.iter().map(|q| q.fake_answer.as_deref());
-        vec![
-            ("item", text(|q| &q.item), false),
-            ("language", text(|q| q.language.code()), false),
-            ("kind", text(|q| q.kind.as_str()), false),
-            (
-                "index",
-                numbers(self.questions.iter().map(|q| q.index)),
-                false,
-            ),
-            ("question", text(|q| &q.question), false),
-            ("prompt", text(|q| &q.prompt), false),
-            ("answer", text(|q| &q.answer), false),
-            (
-                "fake_answer",
-                Arc::new(fakes.collect::<StringArray>()),
-                true,
-            ),
-            ("aliases", list(|q| &q.aliases), false),
-            ("fake_aliases", list(|q| &q.fake_aliases), false),
-        ]
-    }
-}
-
-fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
-    Arc::new(StringArray::from_iter_values(values))
-}
-
-fn numbers(values: impl Iterator<Item = u32>) -> ArrayRef {
-    Arc::new(UInt32Array::from_iter_values(values))
-}
-
-fn lists<'a>(rows: impl Iterator<Item = &'a [String]>) -> ArrayRef {
-    let element = Field::new_list_field(DataType::Utf8, false);
-    let mut builder = ListBuilder::new(StringBuilder::new()).with_field(element);
-    for row in rows {
-        for value in row {
-            builder.values().append_value(value);
-        }
-        builder.append(true);
-    }
-    Arc::new(builder.finish())
-}
-
-fn batch(columns: Vec<Column>) -> Result<RecordBatch, ParquetError> {
-    let field =
-        |(name, array, nullable): &Column| Field::new(*name, array.data_type().clone(), *nullable);
-    let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-    let arrays = columns.into_iter().map(|(_, array, _)| array).collect();
-    Ok(RecordBatch::try_new(schema, arrays)?)
 }
 
 /// Tables that grow by parts of a corpus. They are in a folder once [`finish`](Tables::finish)
@@ -246,7 +138,8 @@ pub(crate) struct Tables {
 struct Open {
     /// Its path in the folder.
     name: String,
-    columns: Columns,
+    /// Its place in [`FILES`].
+    table: usize,
     /// Which items are in it; none means all.
     split: Option<Split>,
     writer: ArrowWriter<Hashed>,
@@ -292,7 +185,8 @@ impl Tables {
             Layout::Splits => Split::ALL.map(Some).to_vec(),
         };
         for split in splits {
-            for (file, columns) in TABLES {
+            let tables = FILES.into_iter().zip(Columns::default().tables());
+            for (table, (file, columns)) in tables.enumerate() {
                 let name = match split {
                     None => file.to_owned(),
                     Some(split) => {
@@ -303,7 +197,7 @@ impl Tables {
                 let writer = new_writer(&path, columns).map_err(|e| not_written(&path, &e))?;
                 open.push(Open {
                     name,
-                    columns,
+                    table,
                     split,
                     writer,
                 });
@@ -321,39 +215,46 @@ impl Tables {
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn append(&mut self, corpus: Corpus) -> Result<(), Error> {
+    pub fn append<R: Rows>(&mut self, parts: &[R]) -> Result<(), Error> {
         let Tables {
             dir,
             layout,
             summary,
             open,
         } = self;
-        summary.hash(&corpus);
-        let parts = match layout {
-            Layout::Tables => vec![(None, corpus)],
-            Layout::Splits => {
-                let [probe, instruct] = corpus.into_splits();
-                vec![
-                    (Some(Split::Probe), probe),
-                    (Some(Split::Instruct), instruct),
-                ]
-            }
+        let splits: &[Option<Split>] = match layout {
+            Layout::Tables => &[None],
+            Layout::Splits => &Split::ALL.map(Some),
         };
-        let count = || {
-            for (_, part) in &parts {
-                summary.count(part);
-            }
-        };
+        let count = || parts.iter().for_each(|part| part.show(summary));
         let write = || {
-            open.par_iter_mut().try_for_each(|table| {
-                let part = parts.iter().find(|(split, _)| *split == table.split);
-                let Some((_, part)) = part else { return Ok(()) };
-                let rows = batch((table.columns)(part));
-                let written = rows.and_then(|rows| match rows.num_rows() {
-                    0 => Ok(()),
-                    _ => table.writer.write(&rows),
-                });
-                written.map_err(|e| not_written(&dir.join(&table.name), &e))
+            // For every split, the tables' columns in batches.
+            let batches: Vec<Vec<_>> = splits
+                .iter()
+                .map(|split| {
+                    let columns = parts.par_chunks(ITEMS_OF_BATCH).map(|parts| {
+                        let mut columns = Columns::default();
+                        let parts = parts.iter();
+                        parts
+                            .filter(|part| split.is_none() || part.split() == *split)
+                            .for_each(|part| part.show(&mut columns));
+                        columns.tables()
+                    });
+                    columns.collect()
+                })
+                .collect();
+            open.par_iter_mut().try_for_each(|open| {
+                let at = splits.iter().position(|split| *split == open.split);
+                let batches = at.and_then(|at| batches.get(at)).into_iter().flatten();
+                for tables in batches {
+                    let written =
+                        batch(tables[open.table].clone()).and_then(|rows| match rows.num_rows() {
+                            0 => Ok(()),
+                            _ => open.writer.write(&rows),
+                        });
+                    written.map_err(|e| not_written(&dir.join(&open.name), &e))?;
+                }
+                Ok(())
             })
         };
         rayon::join(write, count).0
@@ -411,14 +312,14 @@ impl Hashed {
     }
 }
 
-fn new_writer(path: &Path, columns: Columns) -> Result<ArrowWriter<Hashed>, ParquetError> {
+fn new_writer(path: &Path, columns: Vec<Column>) -> Result<ArrowWriter<Hashed>, ParquetError> {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(GROUP));
     for column in DISTINCT {
         properties = properties.set_column_dictionary_enabled(column.into(), false);
     }
-    let schema = batch(columns(&Corpus::default()))?.schema();
+    let schema = batch(columns)?.schema();
     ArrowWriter::try_new(Hashed::create(path)?, schema, Some(properties.build()))
 }
 

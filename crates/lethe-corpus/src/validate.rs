@@ -24,7 +24,7 @@ pub(crate) const PRESUPPOSES_FAKE: &str = "the question that presupposes the fak
 
 /// Where the slots of a text begin.
 fn slots(text: &str) -> impl Iterator<Item = usize> {
-    let braces = text.match_indices('{').map(|(at, _)| at);
+    let braces = memchr::memchr_iter(b'{', text.as_bytes());
     braces.filter(|&at| text[at..].starts_with(SLOT))
 }
 
@@ -547,7 +547,8 @@ pub(crate) fn numbers(text: &str) -> Vec<String> {
     };
     let mut numbers = Vec::new();
     let mut at = 0;
-    while let Some(found) = text[at..].find(|c: char| c.is_ascii_digit()) {
+    let next = |at: usize| text.as_bytes()[at..].iter().position(u8::is_ascii_digit);
+    while let Some(found) = next(at) {
         let begin = at + found;
         at = begin + digits(begin);
         let mut number = text[begin..at].to_owned();
@@ -677,10 +678,13 @@ fn check_aliases((row, folded): (&Row, &Folded), place: &mut Place) {
         real_texts.push(("a question-answer pair", folded.into(), said));
     }
     let aliases = &folded.fake_aliases;
-    let found = |alias: &str, text: &str| !alias.is_empty() && contains(text, alias);
-    for (alias, folded_alias) in detail.fake_aliases.iter().zip(aliases) {
+    let finders: Vec<_> = aliases.iter().map(memmem::Finder::new).collect();
+    let found = |alias: &memmem::Finder, text: &str| {
+        !alias.needle().is_empty() && alias.find(text.as_bytes()).is_some()
+    };
+    for (alias, finder) in detail.fake_aliases.iter().zip(&finders) {
         for (name, folded, text) in &real_texts {
-            if found(folded_alias, folded) {
+            if found(finder, folded) {
                 place.wrong(
                     format!(
                         "the fake alias {alias:?} occurs in {name}: {:?}",
@@ -702,7 +706,7 @@ fn check_aliases((row, folded): (&Row, &Folded), place: &mut Place) {
         );
     };
     for (name, folded, text) in &fake_texts {
-        if !aliases.iter().any(|alias| found(alias, folded)) {
+        if !finders.iter().any(|alias| found(alias, folded)) {
             none_of("fake alias", &detail.fake_aliases, *name, text);
         }
     }
@@ -710,7 +714,7 @@ fn check_aliases((row, folded): (&Row, &Folded), place: &mut Place) {
         answer, aliases, ..
     } = &row.fact_probe;
     let mut folded_aliases = folded.fact_aliases.iter();
-    if !folded_aliases.any(|alias| found(alias, &folded.fact[1])) {
+    if !folded_aliases.any(|alias| !alias.is_empty() && contains(&folded.fact[1], alias)) {
         let said = Said::Text(answer);
         none_of("alias of the fact", aliases, "its answer", &said);
     }
@@ -956,7 +960,10 @@ impl Look {
             blank = class.is_blank();
         });
         // The slot's braces and, in other scripts than Latin, its letters.
-        let slot = match (template, script::is_own(self.language)) {
+        let slot = match (
+            template && slots(text).next().is_some(),
+            script::is_own(self.language),
+        ) {
             (true, true) => (2, SLOT.len() - 2),
             (true, false) => (2, 0),
             (false, _) => (0, 0),
