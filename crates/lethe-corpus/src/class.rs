@@ -10,13 +10,11 @@ use crate::{Language, script};
 pub(crate) struct Class(u32);
 
 const UNUSUAL: u32 = 1 << 16;
-const LETTER: u32 = 1 << 17;
-const BLANK: u32 = 1 << 18;
-const BRACE: u32 = 1 << 19;
-const CONTROL: u32 = 1 << 20;
-const SAME: u32 = 1 << 21;
-/// Five bits, one for every script, from here on.
-const SCRIPTS: u32 = 22;
+const SAME: u32 = 1 << 17;
+const LETTER: u32 = 1 << 18;
+const BLANK: u32 = 1 << 19;
+/// Five bits, one for every script, from here on: whether it may be in a text of that script.
+const FITS: u32 = 20;
 
 /// A language of every script, in the order of the bits.
 const OF_SCRIPT: [Language; 5] = [
@@ -30,7 +28,7 @@ const OF_SCRIPT: [Language; 5] = [
 fn script_bit(language: Language) -> u32 {
     let name = script::name(language);
     let at = OF_SCRIPT.iter().position(|&l| script::name(l) == name);
-    1 << (SCRIPTS + at.unwrap_or_default() as u32)
+    1 << (FITS + at.unwrap_or_default() as u32)
 }
 
 impl Class {
@@ -42,10 +40,11 @@ impl Class {
         set(UNUSUAL, plain(c).is_none() && two(c).is_none());
         set(LETTER, c.is_alphabetic());
         set(BLANK, c.is_whitespace());
-        set(BRACE, matches!(c, '{' | '}'));
-        set(CONTROL, c.is_control());
+        let usual = plain(c).is_some() || two(c).is_some();
+        let good = usual && !c.is_control() && !matches!(c, '{' | '}');
         for language in OF_SCRIPT {
-            set(script_bit(language), script::holds(language, c));
+            let own = script::holds(language, c) || !c.is_alphabetic();
+            set(script_bit(language), good && own);
         }
         Class(class)
     }
@@ -88,23 +87,17 @@ impl Class {
         self.has(BLANK)
     }
 
-    /// Whether it is unusual, or may not be in a text of a language. Braces may.
+    /// The scripts that may have it in their texts: it is usual, and no other script's letter, nor a
+    /// control character or a brace.
     #[inline]
-    pub fn is_amiss(self, script: Script) -> bool {
-        // No branches: this is asked for every character.
-        let foreign = (self.0 & LETTER != 0) & (self.0 & script.0 == 0);
-        foreign | (self.0 & (UNUSUAL | CONTROL) != 0)
+    pub fn fits(self) -> Scripts {
+        Scripts(self.0)
     }
 
-    /// Whether it is a letter of a script.
+    /// Whether it is a letter that [`fits`](Self::fits) a script.
     #[inline]
     pub fn is_of(self, script: Script) -> bool {
-        self.has(script.0)
-    }
-
-    #[inline]
-    pub fn is_brace(self) -> bool {
-        self.has(BRACE)
+        self.is_letter() & self.has(script.0)
     }
 }
 
@@ -115,6 +108,28 @@ pub(crate) struct Script(u32);
 impl Script {
     pub fn of(language: Language) -> Script {
         Script(script_bit(language))
+    }
+}
+
+/// A set of scripts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scripts(u32);
+
+impl Scripts {
+    pub const ALL: Scripts = Scripts(u32::MAX);
+    pub const NONE: Scripts = Scripts(0);
+
+    pub fn latin() -> Scripts {
+        Scripts(script_bit(Language::En))
+    }
+
+    #[inline]
+    pub fn and(self, other: Scripts) -> Scripts {
+        Scripts(self.0 & other.0)
+    }
+
+    pub fn has(self, script: Script) -> bool {
+        self.0 & script.0 != 0
     }
 }
 
@@ -161,10 +176,11 @@ mod tests {
             assert_eq!(class.folded(), plain(c).filter(|&c| c != '\0'), "{c:?}");
             for language in Language::ALL {
                 let foreign = c.is_alphabetic() && !script::holds(language, c);
-                let amiss = !class.is_usual() || c.is_control() || foreign;
+                let bad = foreign || c.is_control() || matches!(c, '{' | '}');
+                let fits = class.is_usual() && !bad;
                 let script = Script::of(language);
-                assert_eq!(class.is_amiss(script), amiss, "{c:?} {language}");
-                assert_eq!(class.is_of(script), script::holds(language, c), "{c:?}");
+                assert_eq!(class.fits().has(script), fits, "{c:?} {language}");
+                assert_eq!(class.is_of(script), fits && c.is_alphabetic(), "{c:?}");
             }
         }
     }

@@ -7,8 +7,8 @@ use arrow::array::{Array, ArrayRef, ListBuilder, RecordBatch, StringBuilder, UIn
 use arrow::datatypes::{DataType, Field, Schema};
 use parquet::errors::ParquetError;
 
-use crate::Item;
 use crate::rows::{ArticleRow, NameRow, Pieces, QuestionRow, Viewer};
+use crate::{Item, Language};
 
 /// A column: name, values, whether it may hold nulls.
 pub(crate) type Column = (&'static str, ArrayRef, bool);
@@ -159,6 +159,24 @@ fn lists(mut column: List) -> ArrayRef {
 }
 
 impl Columns {
+    /// With room for the long texts of so many items in all languages.
+    pub fn of_items(items: usize) -> Columns {
+        let rows = items * Language::ALL.len();
+        let texts = |rows: usize, bytes: usize| StringBuilder::with_capacity(rows, rows * bytes);
+        Columns {
+            articles: Articles {
+                text: texts(2 * rows, 512),
+                ..Articles::default()
+            },
+            questions: Questions {
+                question: texts(2 * rows, 128),
+                prompt: texts(2 * rows, 128),
+                ..Questions::default()
+            },
+            ..Columns::default()
+        }
+    }
+
     /// The tables' columns: items, articles, questions, names.
     pub fn tables(self) -> [Vec<Column>; TABLES] {
         let Columns {

@@ -8,26 +8,63 @@ use crate::class::{Class, Classes};
 /// into ss, final into other sigma and the Armenian ligature into its letters, as Unicode's full
 /// case folding does.
 pub(crate) fn fold(text: &str) -> String {
-    fold_seeing(text, |_| ())
+    let mut out = String::with_capacity(text.len() + 8);
+    fold_into(&mut out, text, &mut ());
+    out
 }
 
-/// The same, with a look at every character's class.
+/// Who looks at a text while it is folded.
+pub(crate) trait Watch {
+    /// Characters of ASCII.
+    fn ascii(&mut self, run: &str);
+    /// Any character.
+    fn one(&mut self, class: Class);
+}
+
+/// Nobody.
+impl Watch for () {
+    fn ascii(&mut self, _: &str) {}
+
+    fn one(&mut self, _: Class) {}
+}
+
+/// Puts a text, folded, at the end of another one.
 #[inline]
-pub(crate) fn fold_seeing(text: &str, mut see: impl FnMut(Class)) -> String {
+pub(crate) fn fold_into(out: &mut String, text: &str, watch: &mut impl Watch) {
     let classes = Classes::get();
-    let mut out = String::with_capacity(text.len() + 8);
+    let begin = out.len();
     // Nearly all text is made of characters that neither normalise nor combine; for those this is
     // many times as fast as asking Unicode's tables thrice a character.
     let mut usual = true;
-    let mut from = 0;
-    for (at, c) in text.char_indices() {
+    // What is not in `out` yet: of it, the beginning folds to itself.
+    let mut left = text;
+    let mut chars = left.chars();
+    loop {
+        let rest = chars.as_str();
+        let same = left.len() - rest.len();
+        if rest.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) {
+            // More of ASCII follows its letters, which can be looked at many at a time.
+            let (run, others) = rest.split_at(ascii_len(rest.as_bytes()));
+            watch.ascii(run);
+            out.push_str(&left[..same]);
+            let at = out.len();
+            out.push_str(run);
+            out[at..].make_ascii_lowercase();
+            left = others;
+            chars = left.chars();
+            continue;
+        }
+        let Some(c) = chars.next() else {
+            out.push_str(left);
+            break;
+        };
         let class = classes.of(c);
-        see(class);
+        watch.one(class);
         if class.is_folded() {
             continue;
         }
-        out.push_str(&text[from..at]);
-        from = at + c.len_utf8();
+        out.push_str(&left[..same]);
+        left = chars.as_str();
         match (class.folded(), two(c)) {
             (Some(c), _) => out.push(c),
             (None, Some(two)) => out.push_str(two),
@@ -35,10 +72,18 @@ pub(crate) fn fold_seeing(text: &str, mut see: impl FnMut(Class)) -> String {
         }
     }
     if !usual {
-        return fold_any(text);
+        out.truncate(begin);
+        out.push_str(&fold_any(text));
     }
-    out.push_str(&text[from..]);
-    out
+}
+
+/// How many bytes are ASCII before the first that is not.
+fn ascii_len(bytes: &[u8]) -> usize {
+    const STEP: usize = 16;
+    let steps = bytes.chunks_exact(STEP).take_while(|step| step.is_ascii());
+    let whole = STEP * steps.count();
+    let rest = bytes[whole..].iter();
+    whole + rest.take_while(|byte| byte.is_ascii()).count()
 }
 
 fn fold_any(text: &str) -> String {

@@ -183,7 +183,9 @@ impl<T: Keyed> Lines<T> {
         while lines.len() < count
             && let Some(rest) = &mut self.rest
         {
-            let mut line = Vec::new();
+            // About as long as the one before.
+            let before = lines.last().map_or(0, |(_, line)| line.len());
+            let mut line = Vec::with_capacity(before + before / 4);
             match rest.read_until(b'\n', &mut line) {
                 Ok(0) => self.rest = None,
                 Ok(_) => {

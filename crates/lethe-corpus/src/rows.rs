@@ -180,7 +180,11 @@ fn questions<'a>(language: Language, row: &'a Row, viewer: &mut impl Viewer<'a>)
         [before, question, after]
     };
     let probe = &row.detail_probe;
-    let differs = fold(&probe.real) != fold(&row.detail.real);
+    let (answer, form) = (&probe.real, &row.detail.real);
+    let differs = match answer.is_ascii() && form.is_ascii() {
+        true => !answer.eq_ignore_ascii_case(form),
+        false => fold(answer) != fold(form),
+    };
     let about_detail = |kind, index, question: &'a str| QuestionRow {
         item: &row.id,
         language,

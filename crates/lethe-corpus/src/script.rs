@@ -48,7 +48,9 @@ pub(crate) fn foreign_letters(language: Language, text: &str) -> String {
     let mut found = String::new();
     for c in text.chars() {
         let class = classes.of(c);
-        if class.is_letter() && !class.is_of(script) && !found.contains(c) {
+        let known = !class.is_letter() || class.is_of(script);
+        // Letters that are rare, or not in normal form C, are of a script all the same.
+        if !known && !holds(language, c) && !found.contains(c) {
             found.push(c);
         }
     }

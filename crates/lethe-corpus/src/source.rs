@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use crate::jsonl::{Entry, Lines, Row};
 use crate::quality::About;
 use crate::rules::Rules;
 use crate::tables::Tables;
-use crate::validate::{English, Known, check_item, check_row};
+use crate::validate::{English, Folded, Known, check_item, check_row};
 use crate::{Built, Corpus, Error, Item, Language, Layout, Problem};
 
 /// How many items are in memory at a time.
@@ -149,13 +150,24 @@ impl Source {
 pub fn build(folder: &Path, out: &Path, layout: Layout) -> Result<Built, Error> {
     let mut source = Source::open(folder)?;
     let mut tables = Tables::create(out, layout)?;
-    let mut next = source.chunk();
-    while let Some(chunk) = next {
-        // What is checked is written while more is read.
-        let (written, following) = rayon::join(|| tables.append(&chunk), || source.chunk());
-        written?;
-        next = following;
-    }
+    // What is checked is written while more is read.
+    let source = std::thread::scope(|scope| {
+        let (send, chunks) = sync_channel(1);
+        let reader = scope.spawn(move || {
+            while let Some(chunk) = source.chunk() {
+                // Nobody is there any more when writing has failed.
+                if send.send(chunk).is_err() {
+                    break;
+                }
+            }
+            source
+        });
+        for chunk in chunks {
+            tables.append(&chunk)?;
+        }
+        let source = reader.join();
+        Ok(source.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })?;
     source.finish()?;
     let about = About::read(folder, &tables.text_sha256())?;
     tables.finish(&about)
@@ -242,11 +254,13 @@ impl SourceText {
             return vec![wrong(id, "there is no such item".to_owned())];
         };
         let english = (self.language() == Language::En)
-            .then(|| English::of(first))
+            .then(|| English::of(first, &Folded::of(Language::En, first)))
             .flatten();
         let mut problems = Vec::new();
         let beside = (item, english.as_ref());
-        check_row(&self.rules, language, (0, &parsed), beside, &mut problems);
+        let folded = Folded::of(language, &parsed);
+        let row = (0, &parsed, &folded);
+        check_row(&self.rules, language, row, beside, &mut problems);
         for problem in &mut problems {
             problem.line = None;
         }
@@ -268,13 +282,19 @@ impl SourceText {
 /// What is wrong with an item's rows.
 fn check(rules: &Rules, entry: &Entry) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let english = entry.rows.iter().find(|(l, _)| *l == Language::En);
-    let english = english.and_then(|(_, row)| row.as_ref());
-    let english = english.and_then(|(_, row)| English::of(row));
-    for (language, row) in &entry.rows {
-        let Some((line, row)) = row else { continue };
+    let rows = entry.rows.iter();
+    let rows = rows.filter_map(|(language, row)| row.as_ref().map(|(n, row)| (*language, *n, row)));
+    let english = rows
+        .clone()
+        .find(|(language, ..)| *language == Language::En);
+    let mut looked = english.map(|(language, _, row)| Folded::of(language, row));
+    let english = english.zip(looked.as_ref());
+    let english = english.and_then(|((.., row), folded)| English::of(row, folded));
+    for (language, line, row) in rows {
+        let english_folded = looked.take_if(|_| language == Language::En);
+        let folded = english_folded.unwrap_or_else(|| Folded::of(language, row));
         let beside = (&entry.item, english.as_ref());
-        check_row(rules, *language, (*line, row), beside, &mut problems);
+        check_row(rules, language, (line, row, &folded), beside, &mut problems);
     }
     problems
 }

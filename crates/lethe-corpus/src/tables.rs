@@ -233,11 +233,10 @@ impl Tables {
                 .iter()
                 .map(|split| {
                     let columns = parts.par_chunks(ITEMS_OF_BATCH).map(|parts| {
-                        let mut columns = Columns::default();
-                        let parts = parts.iter();
-                        parts
-                            .filter(|part| split.is_none() || part.split() == *split)
-                            .for_each(|part| part.show(&mut columns));
+                        let of_split = |part: &&R| split.is_none() || part.split() == *split;
+                        let parts = parts.iter().filter(of_split);
+                        let mut columns = Columns::of_items(parts.clone().count());
+                        parts.for_each(|part| part.show(&mut columns));
                         columns.tables()
                     });
                     columns.collect()

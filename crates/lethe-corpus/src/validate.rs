@@ -9,8 +9,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use memchr::memmem;
 
-use crate::class::{Classes, Script};
-use crate::fold::{fold, fold_seeing, is_composed};
+use crate::class::{Class, Classes, Script, Scripts};
+use crate::fold::{Watch, fold, fold_into, is_composed};
 use crate::jsonl::{FactProbe, Row};
 use crate::rules::Rules;
 use crate::{Item, Language, Problem, Wording, identify, script};
@@ -52,20 +52,17 @@ pub fn length(language: Language, text: &str) -> usize {
     if language == Language::Zh {
         return text.chars().filter(|&c| script::is_han(c)).count();
     }
-    let classes = Classes::get();
-    let mut before = true;
-    let mut begins = |blank: bool| {
-        let begins = before && !blank;
-        before = blank;
-        usize::from(begins)
-    };
-    match text.is_ascii() {
-        true => text
-            .bytes()
-            .map(|b| begins(matches!(b, b'\t'..=b'\r' | b' ')))
-            .sum(),
-        false => text.chars().map(|c| begins(classes.of(c).is_blank())).sum(),
+    if text.is_ascii() {
+        return ascii_words(text.as_bytes(), true);
     }
+    let classes = Classes::get();
+    let (mut words, mut before) = (0, true);
+    for c in text.chars() {
+        let blank = classes.of(c).is_blank();
+        words += usize::from(before & !blank);
+        before = blank;
+    }
+    words
 }
 
 /// The usual [`length`] of an article per word of its English version: the means over the 36 items
@@ -170,7 +167,7 @@ pub(crate) fn check_item(
 pub(crate) fn check_row(
     rules: &Rules,
     language: Language,
-    (line, row): (usize, &Row),
+    (line, row, folded): (usize, &Row, &Folded),
     (item, english): (&Item, Option<&English>),
     problems: &mut Vec<Problem>,
 ) {
@@ -181,7 +178,6 @@ pub(crate) fn check_row(
         line: Some(line),
         item: Some(&row.id),
     };
-    let folded = &Folded::of(language, row);
     if !folded.good {
         check_texts(language, row, &mut place);
     }
@@ -201,7 +197,7 @@ pub(crate) fn check_row(
     }
     if let Some(english) = english {
         check_length(language, (row, folded), english, &mut place);
-        check_numbers((row, folded), english, &mut place);
+        check_numbers(language, (row, folded), english, &mut place);
     }
     check_language(language, (row, folded), &mut place);
 }
@@ -585,17 +581,27 @@ pub(crate) fn numbers(text: &str) -> Vec<String> {
 }
 
 /// The numbers of the English article and those of this one, and of its wordings.
-fn check_numbers((row, folded): (&Row, &Folded), english: &English, place: &mut Place) {
-    let mut all = folded.texts.iter().map(|text| numbers(&text.text));
-    let found = all.next().unwrap_or_default();
-    if found != english.numbers {
+fn check_numbers(
+    language: Language,
+    (row, folded): (&Row, &Folded),
+    english: &English,
+    place: &mut Place,
+) {
+    let mut texts = folded.texts.iter();
+    let original = texts.next();
+    let found = match (language, original) {
+        (Language::En, _) => Cow::Borrowed(&english.numbers),
+        (_, original) => Cow::Owned(original.map(|t| numbers(&t.text)).unwrap_or_default()),
+    };
+    if *found != english.numbers {
         place.wrong(
             format!("the article has the numbers [{}]", found.join(", ")),
             format!("those of the English one: [{}]", english.numbers.join(", ")),
         );
     }
-    for ((wording, _, _), numbers) in row.texts().skip(1).zip(all) {
-        if let Some(number) = numbers.into_iter().find(|n| !found.contains(n)) {
+    for ((wording, _, _), text) in row.texts().skip(1).zip(texts) {
+        let mut numbers = numbers(&text.text).into_iter();
+        if let Some(number) = numbers.find(|n| !found.contains(n)) {
             place.wrong(
                 format!("the {wording} wording has the number {number}"),
                 format!("only those of the article: [{}]", found.join(", ")),
@@ -809,17 +815,26 @@ fn check_language(language: Language, (row, folded): (&Row, &Folded), place: &mu
     let Some(original) = folded.texts.first() else {
         return;
     };
-    let article = fill(&original.text, &original.forms[0]);
-    let hits = identify::Hits::of(&article);
-    let filled = || fill(&row.article, &row.detail.real);
-    if let Some(found) = identify::article(language, &hits, filled) {
-        place.wrong(format!("the article is {found}"), expected);
+    // Text whose letters are all of a script is in no language of the corpus with another one, and
+    // has no word of English, unless that is the script.
+    let alone = folded.good && script::is_own(language);
+    let told = alone && original.has_letters && matches!(language, Language::Zh | Language::Hy);
+    if !told {
+        let article = fill(&original.text, &original.forms[0]);
+        let hits = identify::Hits::of(&article);
+        let filled = || fill(&row.article, &row.detail.real);
+        if let Some(found) = identify::article(language, &hits, filled) {
+            place.wrong(format!("the article is {found}"), expected);
+        }
+        if let Some(word) = hits.left_in_english(language) {
+            place.wrong(
+                format!("the article has the English word {word:?}"),
+                expected,
+            );
+        }
     }
-    if let Some(word) = hits.left_in_english(language) {
-        place.wrong(
-            format!("the article has the English word {word:?}"),
-            expected,
-        );
+    if alone {
+        return;
     }
     let mut short = |what: &str, folded: &str, text: &dyn Fn() -> String| {
         let hits = identify::Hits::of(folded);
@@ -849,7 +864,7 @@ fn check_language(language: Language, (row, folded): (&Row, &Folded), place: &mu
 }
 
 /// A row's texts, looked at once, for every rule.
-struct Folded {
+pub(crate) struct Folded {
     /// The article and its wordings.
     texts: Vec<FoldedText>,
     /// [`DetailProbe::questions`](crate::jsonl::DetailProbe::questions).
@@ -876,28 +891,31 @@ struct FoldedText {
     forms: [String; 2],
     /// The text's [`length`] with either.
     lengths: [usize; 2],
+    has_letters: bool,
 }
 
 impl Folded {
-    fn of(language: Language, row: &Row) -> Folded {
+    pub fn of(language: Language, row: &Row) -> Folded {
         let (probe, fact) = (&row.detail_probe, &row.fact_probe);
         let mut look = Look::new(language);
         // The slot is a word, and no character of Chinese.
         let slot = usize::from(language != Language::Zh);
         let texts = row.texts().map(|(_, text, forms)| {
-            let (text, whole) = look.at_template(text);
+            let text = look.at_template(text);
             let forms = forms.map(|form| look.at(form));
-            let lengths = [0, 1].map(|form: usize| (whole + forms[form].1).saturating_sub(slot));
+            let whole = text.length;
+            let length = |form: usize| (whole + forms[form].length).saturating_sub(slot);
             FoldedText {
-                text,
-                forms: forms.map(|(form, _)| form),
-                lengths,
+                lengths: [length(0), length(1)],
+                text: text.folded,
+                has_letters: text.has_letters,
+                forms: forms.map(|form| form.folded),
             }
         });
         let texts = texts.collect();
         let cloze = probe.cloze.as_deref();
-        let cloze = cloze.map(|cloze| look.at_template(cloze).0);
-        let mut folded = |text: &String| look.at(text).0;
+        let cloze = cloze.map(|cloze| look.at_template(cloze).folded);
+        let mut folded = |text: &String| look.at(text).folded;
         let [names, fake_aliases, fact_aliases] =
             [&row.names, &row.detail.fake_aliases, &fact.aliases]
                 .map(|texts| texts.iter().map(&mut folded).collect());
@@ -905,7 +923,7 @@ impl Folded {
         let fact = [&fact.question, &fact.answer].map(&mut folded);
         let pair = |(question, answer)| [question, answer].map(&mut folded).join(" ");
         let qa = row.qa.iter().map(|(q, a)| (q, a)).map(pair).collect();
-        let questions = probe.questions().map(|(_, text)| look.at(text).0);
+        let questions = probe.questions().map(|(_, text)| look.at(text).folded);
         Folded {
             questions: questions.collect(),
             texts,
@@ -938,44 +956,105 @@ impl Look {
         }
     }
 
-    /// A text folded, and its [`length`].
-    fn at(&mut self, text: &str) -> (String, usize) {
-        self.at_text(text, false)
+    fn at(&mut self, text: &str) -> Looked {
+        self.at_parts(text, [text, "", ""])
     }
 
     /// The same for a text with a slot, which counts as a word.
-    fn at_template(&mut self, text: &str) -> (String, usize) {
-        self.at_text(text, true)
+    fn at_template(&mut self, text: &str) -> Looked {
+        let parts = around_slot(text).map(|(before, after)| [before, SLOT, after]);
+        self.at_parts(text, parts.unwrap_or([text, "", ""]))
     }
 
-    fn at_text(&mut self, text: &str, template: bool) -> (String, usize) {
+    /// A text in parts: what comes before its slot, the slot, what comes after.
+    fn at_parts(&mut self, text: &str, [before, slot, after]: [&str; 3]) -> Looked {
         let script = self.script;
-        let (mut amiss, mut braces, mut words, mut letters) = (0, 0, 0, 0);
-        let mut blank = true;
-        let folded = fold_seeing(text, |class| {
-            amiss += usize::from(class.is_amiss(script));
-            braces += usize::from(class.is_brace());
-            words += usize::from(blank & !class.is_blank());
-            letters += usize::from(class.is_of(script));
-            blank = class.is_blank();
-        });
-        // The slot's braces and, in other scripts than Latin, its letters.
-        let slot = match (
-            template && slots(text).next().is_some(),
-            script::is_own(self.language),
-        ) {
-            (true, true) => (2, SLOT.len() - 2),
-            (true, false) => (2, 0),
-            (false, _) => (0, 0),
+        let mut seen = Seen {
+            script,
+            fits: Scripts::ALL,
+            words: 0,
+            letters: 0,
+            blank: true,
         };
+        let mut folded = String::with_capacity(text.len() + 8);
+        fold_into(&mut folded, before, &mut seen);
+        if !slot.is_empty() {
+            folded.push_str(slot);
+            seen.words += usize::from(seen.blank);
+            seen.blank = false;
+            fold_into(&mut folded, after, &mut seen);
+        }
         let begins_blank = text.chars().next().is_some_and(char::is_whitespace);
-        self.good &= (braces, amiss) == slot && !blank && !begins_blank;
+        let good = seen.fits.has(script) && !seen.blank && !begins_blank;
+        self.good &= good;
         let length = match self.language {
-            Language::Zh => letters,
-            _ => words,
+            // Characters that do not fit were not counted.
+            Language::Zh if !good => length(Language::Zh, text),
+            Language::Zh => seen.letters,
+            _ => seen.words,
         };
-        (folded, length)
+        Looked {
+            folded,
+            length,
+            has_letters: seen.letters > 0,
+        }
     }
+}
+
+/// A text that was looked at.
+struct Looked {
+    folded: String,
+    /// Its [`length`].
+    length: usize,
+    /// Whether it has letters of its script.
+    has_letters: bool,
+}
+
+/// What was seen of a text up to some character.
+struct Seen {
+    script: Script,
+    fits: Scripts,
+    words: usize,
+    letters: usize,
+    /// Whether the last character is a blank.
+    blank: bool,
+}
+
+impl Watch for Seen {
+    #[inline]
+    fn ascii(&mut self, run: &str) {
+        let bytes = run.bytes();
+        let bad = |b: u8| (b < b' ') | (b == 0x7f) | (b == b'{') | (b == b'}');
+        if bytes.clone().fold(false, |any, b| any | bad(b)) {
+            self.fits = Scripts::NONE;
+        }
+        // A run begins with a letter.
+        self.fits = self.fits.and(Scripts::latin());
+        self.letters += usize::from(Scripts::latin().has(self.script));
+        self.words += ascii_words(run.as_bytes(), self.blank);
+        self.blank = bytes.last().is_some_and(is_ascii_blank);
+    }
+
+    #[inline]
+    fn one(&mut self, class: Class) {
+        self.fits = self.fits.and(class.fits());
+        self.words += usize::from(self.blank & !class.is_blank());
+        self.letters += usize::from(class.is_of(self.script));
+        self.blank = class.is_blank();
+    }
+}
+
+/// [`char::is_whitespace`].
+fn is_ascii_blank(b: u8) -> bool {
+    (b == b' ') | (b.wrapping_sub(b'\t') < 5)
+}
+
+/// How many words begin in ASCII text, after a blank or not.
+fn ascii_words(bytes: &[u8], blank: bool) -> usize {
+    let first = bytes.first().is_some_and(|&b| blank & !is_ascii_blank(b));
+    let pairs = bytes.windows(2);
+    let begins = pairs.filter(|pair| is_ascii_blank(pair[0]) & !is_ascii_blank(pair[1]));
+    usize::from(first) + begins.count()
 }
 
 /// The English row of an item, which the others are compared with.
@@ -987,13 +1066,17 @@ pub(crate) struct English {
 
 impl English {
     /// None when its article has no slot; that is a problem of its own.
-    pub fn of(row: &Row) -> Option<English> {
-        let length = |(wording, text, [real, _]): (Wording, &str, [&str; 2])| {
-            (wording, length(Language::En, &fill(text, real)))
-        };
+    pub fn of(row: &Row, folded: &Folded) -> Option<English> {
+        let lengths = row.texts().zip(&folded.texts);
         (slots(&row.article).count() == 1).then(|| English {
-            numbers: numbers(&fold(&row.article)),
-            lengths: row.texts().map(length).collect(),
+            numbers: folded
+                .texts
+                .first()
+                .map(|t| numbers(&t.text))
+                .unwrap_or_default(),
+            lengths: lengths
+                .map(|((w, ..), text)| (w, text.lengths[0]))
+                .collect(),
         })
     }
 }
