@@ -2,12 +2,14 @@
 
 mod cache;
 mod corpus;
+mod forget;
 mod models;
 mod parity;
 mod preset;
 mod progress;
 mod quality;
 mod stop;
+mod strategies;
 mod study;
 mod translate;
 
@@ -138,17 +140,7 @@ fn go(cli: Cli) -> Result<()> {
         Task::Learn(run) => study(&run, Until::Learn),
         Task::Unlearn(run) => study(&run, Until::Unlearn),
         Task::Eval(run) => study(&run, Until::Eval),
-        Task::Strategies => {
-            for entry in lethe_unlearn::strategies() {
-                let keys: Vec<String> = entry
-                    .defaults
-                    .iter()
-                    .map(|(key, value)| format!("{key} = {value}"))
-                    .collect();
-                println!("{:<14} {:<18} {}", entry.name, entry.paper, keys.join(", "));
-            }
-            Ok(())
-        }
+        Task::Strategies => strategies::list(),
         Task::Models(Models::Pull { name }) => {
             let path = models::pull(&name)?;
             println!("{}", path.display());

@@ -5,14 +5,16 @@ use std::path::Path;
 use color_eyre::eyre::{Context, Result, bail};
 use lethe_model::{Decoding, LanguageModel, Pretrained, Sequence, Session};
 use lethe_train::{Example, NextToken, OptimizerConfig, TrainConfig, Verdict, train};
+use lethe_unlearn::{Batch, ReferenceLosses, Retain};
 use serde::Deserialize;
 
-/// A file of reference numbers. `unlearning` is read by a later comparison and ignored here.
+/// A file of reference numbers.
 #[derive(Debug, Deserialize)]
 struct Reference {
     made_with: MadeWith,
     logits: Vec<Text>,
     full_finetune: FineTune,
+    unlearning: Option<Unlearning>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,6 +44,25 @@ struct FineTune {
 struct Step {
     loss: f64,
     grad_l2_norm: f64,
+}
+
+/// Losses of the model after the fine-tuning steps (the policy), against the model as it came (the
+/// reference).
+#[derive(Debug, Deserialize)]
+struct Unlearning {
+    forget_ids: Vec<Vec<u32>>,
+    retain_ids: Vec<Vec<u32>>,
+    cross_entropy_forget: f64,
+    cross_entropy_retain: f64,
+    grad_ascent: f64,
+    #[serde(rename = "npo_beta_0.1")]
+    npo: f64,
+    #[serde(rename = "simnpo_beta_4.5_gamma_0")]
+    simnpo: f64,
+    #[serde(rename = "kl_retain_reference_to_policy_per_token")]
+    kl: f64,
+    #[serde(rename = "wga_beta_1")]
+    wga: f64,
 }
 
 /// The margins of an f32 backend.
@@ -119,6 +140,10 @@ pub fn run(reference: &Path, path: &Path, sha256: &str, device: &str) -> Result<
         report.same(&what, &found.ids, &text.greedy_12);
     }
     fine_tune(&mut report, &mut model, &expected.full_finetune)?;
+    if let Some(expected) = &expected.unlearning {
+        let reference = pretrained.load(&device, None)?;
+        unlearning(&mut report, &model, &reference, expected)?;
+    }
     println!(
         "{} numbers and lists compared, {} past their margin",
         report.compared,
@@ -222,6 +247,47 @@ fn fine_tune(report: &mut Report, model: &mut LanguageModel, expected: &FineTune
         let norm = trained.gradient_norms[index];
         let margin = NORM_MARGIN * step.grad_l2_norm;
         report.near(&what("gradient norm"), norm, step.grad_l2_norm, margin);
+    }
+    Ok(())
+}
+
+fn unlearning(
+    report: &mut Report,
+    policy: &LanguageModel,
+    reference: &LanguageModel,
+    expected: &Unlearning,
+) -> Result<()> {
+    let sequences =
+        |ids: &[Vec<u32>]| -> Vec<Sequence> { ids.iter().cloned().map(Sequence::whole).collect() };
+    let (forget, retain) = (
+        sequences(&expected.forget_ids),
+        sequences(&expected.retain_ids),
+    );
+    let mut near = |what: &str, found: f64, wanted: f64| {
+        let what = format!("unlearning {what}");
+        report.near(&what, found, wanted, LOSS_MARGIN * wanted.abs());
+    };
+    let (network, before) = (&policy.network, &reference.network);
+    let ce = network.mean_nll(&forget).0;
+    near("cross-entropy, forget", ce, expected.cross_entropy_forget);
+    let ce = network.mean_nll(&retain).0;
+    near("cross-entropy, retain", ce, expected.cross_entropy_retain);
+    let kl = Retain::Kl.loss(network, Some(before), &retain, 1.0);
+    let kl = kl.map_or(f64::NAN, |kl| f64::from(kl.into_scalar::<f32>()));
+    near("KL(reference || policy)", kl, expected.kl);
+    let losses = ReferenceLosses::of(before, &forget, &[]);
+    let batch = Batch::new(network, &forget).with_reference(Some(before), &losses);
+    let registry = crate::strategies::registry()?;
+    for (name, beta, wanted) in [
+        ("grad-ascent", None, expected.grad_ascent),
+        ("npo", Some(0.1), expected.npo),
+        ("simnpo", Some(4.5), expected.simnpo),
+        ("wga", Some(1.0), expected.wga),
+    ] {
+        let hyper = beta.map(|beta| ("beta".to_owned(), beta));
+        let method = registry.method(name, &hyper.into_iter().collect())?;
+        let loss = method.strategy.loss(&batch).into_scalar::<f32>();
+        near(name, f64::from(loss), wanted);
     }
     Ok(())
 }

@@ -8,8 +8,10 @@ use lethe_corpus::{Language, Wording};
 use lethe_eval::AskConfig;
 use lethe_report::Margins;
 use lethe_train::TrainConfig;
-use lethe_unlearn::{LanguageScope, UnlearnConfig};
+use lethe_unlearn::{LanguageScope, Method, UnlearnConfig};
 use serde::{Deserialize, Serialize};
+
+use crate::forget::Beside;
 
 /// A whole run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -77,6 +79,10 @@ pub struct CorpusChoice {
     pub path: PathBuf,
     /// Items to probe, a seeded sample stratified by category.
     pub probe: usize,
+    /// Further probe items whose fakes are learned and unlearned, but not reported: what
+    /// checkpoints are chosen by.
+    #[serde(default)]
+    pub aside: usize,
     /// Items for the instruct stage.
     pub instruct: usize,
     /// Of those, how many are kept out of it, to measure perplexity on.
@@ -129,7 +135,7 @@ pub enum Mixture {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unlearn {
-    /// A registered strategy.
+    /// A registered strategy; with `+RETAIN` its retain loss is another one.
     pub strategy: String,
     /// Its hyper-parameters where they differ from the defaults.
     #[serde(default)]
@@ -142,8 +148,52 @@ pub struct Unlearn {
     pub questions: bool,
     /// In which languages the forget set is written, one unlearned model each.
     pub scopes: Vec<String>,
+    /// What strategies retain that retain anything.
+    #[serde(default)]
+    pub retain: RetainChoice,
     /// Batch, optimizer, stopping rule.
     pub run: UnlearnConfig,
+}
+
+impl Unlearn {
+    /// What the forget set says beside the articles.
+    pub fn beside(&self) -> Beside {
+        Beside {
+            statements: self.statements,
+            questions: self.questions,
+        }
+    }
+}
+
+/// What is retained: every kind of text in every language comes equally often.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetainChoice {
+    /// Kinds of text.
+    pub sets: Vec<RetainText>,
+    /// In these languages; empty means those of the scope.
+    pub languages: Vec<Language>,
+}
+
+impl Default for RetainChoice {
+    fn default() -> Self {
+        RetainChoice {
+            sets: vec![RetainText::OtherItems],
+            languages: Vec::new(),
+        }
+    }
+}
+
+/// A kind of text to retain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetainText {
+    /// The real articles of items whose fakes nobody learned.
+    OtherItems,
+    /// The real articles of the items that are unlearned.
+    SameItems,
+    /// Questions about the former, with their true answers.
+    Questions,
 }
 
 /// The repository's root.
@@ -222,9 +272,22 @@ impl Preset {
             instruct.check().wrap_err("instruct")?;
         }
         self.learn.train.check().wrap_err("learn.train")?;
-        lethe_unlearn::strategy(&self.unlearn.strategy, &self.unlearn.hyperparameters)?;
+        if self.unlearn.run.choose.is_some() && self.corpus.aside == 0 {
+            bail!("unlearn.run.choose needs items held aside: set corpus.aside to 1 or more");
+        }
+        self.method()?;
         self.scopes()?;
         Ok(())
+    }
+
+    /// The unlearning strategy.
+    pub fn method(&self) -> Result<Method> {
+        let Unlearn {
+            strategy,
+            hyperparameters,
+            ..
+        } = &self.unlearn;
+        Ok(crate::strategies::registry()?.method(strategy, hyperparameters)?)
     }
 
     /// The language scopes.

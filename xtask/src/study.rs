@@ -3,27 +3,28 @@
 //! Read [`Study::reproduce`] from top to bottom: it is the experiment.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use color_eyre::eyre::{Context, Result, bail, eyre};
+use color_eyre::eyre::{Context, Result, eyre};
 use lethe_corpus::{Article, Corpus, Language, Question, QuestionKind, Split, Version, Wording};
 use lethe_eval::{ModelLabel, ask, perplexity, write_answers, write_perplexity};
 use lethe_model::burn::tensor::Device;
-use lethe_model::{LanguageModel, Pretrained, store};
+use lethe_model::{LanguageModel, Pretrained, Sequence, store};
 use lethe_report::{
     CorpusInfo, ModelInfo, RunInfo, StageInfo, Summary, TrainingInfo, UnlearningInfo,
 };
 use lethe_train::{
     Example, NextToken, TrainConfig, Trained, Verdict, article_example, neighbours, permuted,
-    question_example, statement, statement_example, train,
+    question_example, statement, train,
 };
-use lethe_unlearn::{Forgetting, LanguageScope, Unlearned, unlearn};
+use lethe_unlearn::{Aside, Forgetting, LanguageScope, RetainSet, Unlearned, unlearn};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::cache::{Cache, Done};
-use crate::preset::{Mixture, Preset, Vocabulary, root};
+use crate::forget::{Beside, alternative_texts, alternatives, forgotten, probe_articles};
+use crate::preset::{Mixture, Preset, RetainText, Vocabulary, root};
 use crate::progress::Console;
 
 /// How far a run goes.
@@ -155,7 +156,7 @@ impl Study {
                 continue;
             }
             for scope in LanguageScope::distinct(&self.preset.scopes()?, source) {
-                let sets = (source, scope);
+                let sets = (source, &scope);
                 checkpoints.push(self.unlearn(&base, &untuned, &tuned, &corpus, sets)?);
             }
         }
@@ -177,7 +178,7 @@ impl Study {
         model: &str,
         stage: &str,
         source: Option<Language>,
-        scope: Option<LanguageScope>,
+        scope: Option<&LanguageScope>,
     ) -> ModelLabel {
         ModelLabel {
             model: model.to_owned(),
@@ -218,10 +219,11 @@ impl Study {
             inputs.push(format!("{name} {hash}"));
         }
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        let settings = json!([choice.probe, choice.instruct, self.preset.seed]);
+        let probe = choice.probe + choice.aside;
+        let settings = json!([probe, choice.instruct, self.preset.seed]);
         let done = self.cache.stage("corpus", &settings, &inputs, |path| {
             let all = Corpus::from_jsonl(&folder)?;
-            let sample = all.sample(choice.probe, choice.instruct, self.preset.seed)?;
+            let sample = all.sample(probe, choice.instruct, self.preset.seed)?;
             let built = sample.write_parquet(path)?;
             Ok(CorpusRecord {
                 sha256: built.sha256,
@@ -241,7 +243,19 @@ impl Study {
     /// Finds and opens the model, and decides which tokens it keeps.
     fn base(&self, corpus: &Corpus) -> Result<Base> {
         let choice = &self.preset.model;
-        let texts = corpus_texts(corpus, &self.preset.learn.wordings);
+        let mut texts = corpus_texts(corpus, &self.preset.learn.wordings);
+        if let Some(kind) = self.preset.method()?.strategy.needs().alternative {
+            let beside = self.preset.unlearn.beside();
+            let sources = self.preset.learn.sources.iter();
+            let spoken = self.preset.corpus.languages.iter();
+            let spoken = spoken.chain(sources).chain([&Language::En]);
+            let languages: Vec<Language> = spoken
+                .copied()
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect();
+            texts.extend(alternative_texts(corpus, &languages, beside, kind)?);
+        }
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         if let Some(random) = &choice.random {
             let (layers, size) = (random.layers, random.vocabulary);
@@ -377,8 +391,9 @@ impl Study {
         let label = self.label("instruct", "instruct", None, None);
         let settings = json!([config, held_out, self.preset.corpus.languages]);
         self.fine_tune(base, from, label, &settings, &|model| {
-            let mut examples = self.instruct_questions(model, corpus)?;
-            examples.extend(self.taught_articles(model, corpus, &self.preset.corpus.languages)?);
+            let languages = &self.preset.corpus.languages;
+            let mut examples = self.instruct_questions(model, corpus, languages)?;
+            examples.extend(self.taught_articles(model, corpus, languages)?);
             Ok(vec![(examples, config.clone())])
         })
     }
@@ -413,7 +428,12 @@ impl Study {
     /// What the instruct stage teaches: every question about its items that asks without
     /// presupposing, with its true answer; but for the detail question's last wording, which no
     /// training may use.
-    fn instruct_questions(&self, model: &LanguageModel, corpus: &Corpus) -> Result<Vec<Example>> {
+    fn instruct_questions(
+        &self,
+        model: &LanguageModel,
+        corpus: &Corpus,
+        languages: &[Language],
+    ) -> Result<Vec<Example>> {
         let mut out = Vec::new();
         for question in &corpus.questions {
             let plain = match question.kind {
@@ -425,7 +445,7 @@ impl Study {
             };
             if plain
                 && self.is_taught(corpus, &question.item)
-                && self.preset.corpus.languages.contains(&question.language)
+                && languages.contains(&question.language)
             {
                 out.push(question_example(&model.tokenizer, question)?);
             }
@@ -452,8 +472,12 @@ impl Study {
                     let wording = learn.wordings[pass % learn.wordings.len()];
                     let again = pass >= learn.wordings.len() && learn.permute_sentences;
                     let order = again.then_some(pass as u64);
-                    let which = (version, wording);
-                    set.extend(probe_articles(model, corpus, which, &[language], order)?);
+                    let articles = probe_articles(corpus, (version, wording), &[language])?;
+                    for article in articles {
+                        let article =
+                            order.map_or(article.clone(), |seed| permuted(&article, seed));
+                        set.push(article_example(&model.tokenizer, &article)?);
+                    }
                     for item in corpus.items.iter().filter(|i| i.split == Split::Probe) {
                         set.extend(self.said(
                             model,
@@ -501,7 +525,12 @@ impl Study {
             statements: learn.statements,
             questions: learn.questions,
         };
-        let mut out = beside.of_detail(model, corpus, item, (version, language))?;
+        let said = beside
+            .of_detail(corpus, item, (version, language))?
+            .into_iter();
+        let mut out: Vec<Example> = said
+            .map(|text| text.example(&model.tokenizer))
+            .collect::<Result<_>>()?;
         if learn.questions {
             let of_item = |q: &&Question| (q.item.as_str(), q.language) == (item, language);
             let questions = corpus.questions.iter().filter(of_item);
@@ -521,7 +550,7 @@ impl Study {
         untuned: &Checkpoint,
         tuned: &Checkpoint,
         corpus: &Corpus,
-        (source, scope): (Language, LanguageScope),
+        (source, scope): (Language, &LanguageScope),
     ) -> Result<Checkpoint> {
         let choice = &self.preset.unlearn;
         let name = format!("unlearned-{source}-{scope}");
@@ -533,37 +562,39 @@ impl Study {
             choice.statements,
             choice.questions,
             choice.run,
+            choice.retain,
             source,
             scope.to_string(),
             held_out
         ]);
         let inputs = [untuned.key.as_str(), tuned.key.as_str()];
         let done = self.cache.stage(&name, &settings, &inputs, |path| {
-            let strategy = lethe_unlearn::strategy(&choice.strategy, &choice.hyperparameters)?;
+            let method = self.preset.method()?;
             let spoken = &self.preset.corpus.languages;
             let mut languages = scope.languages(source);
             languages.retain(|l| spoken.contains(l) || *l == source || *l == Language::En);
             let mut model = self.open(base, tuned)?;
-            let fake = (Version::Fake, Wording::Original);
-            let mut forget = probe_articles(&model, corpus, fake, &languages, None)?;
-            let beside = Beside {
-                statements: choice.statements,
-                questions: choice.questions,
+            let tokenizer = &model.tokenizer;
+            let forgotten = forgotten(corpus, &languages, choice.beside())?;
+            let forget: Result<Vec<Example>> = forgotten
+                .iter()
+                .map(|text| text.example(tokenizer))
+                .collect();
+            let forget = forget?;
+            let alternatives = match method.strategy.needs().alternative {
+                None => Vec::new(),
+                Some(kind) => alternatives(corpus, tokenizer, &forgotten, kind)?,
             };
-            for item in corpus.items.iter().filter(|i| i.split == Split::Probe) {
-                for &language in &languages {
-                    let which = (Version::Fake, language);
-                    forget.extend(beside.of_detail(&model, corpus, &item.id, which)?);
-                }
-            }
-            let retain = self.taught_articles(&model, corpus, &languages)?;
+            let retain = self.retained(&model, corpus, &languages)?;
             let monitored = Forgetting::monitored(&forget);
             let (untuned_mean, untuned_nll) =
                 self.open(base, untuned)?.network.mean_nll(&monitored);
             let sets = Forgetting {
                 forget: &forget,
+                alternatives: &alternatives,
                 retain: &retain,
                 untuned_nll: &untuned_nll,
+                aside: &self.aside(&model, corpus)?,
             };
             let bar = self.console.bar(&name, "steps");
             let cap = match choice.run.stop {
@@ -573,16 +604,21 @@ impl Study {
             let seed = self.preset.seed;
             let unlearned = unlearn(
                 &mut model,
-                &*strategy,
+                &method,
                 &sets,
                 &choice.run,
                 seed,
-                &mut |step, nll| {
+                &mut |step, measured| {
+                    let nll = measured.map(|m| m.forget_nll);
                     let nll = nll.map(|nll| format!("forget NLL {nll:.2} of {untuned_mean:.2}"));
                     bar.at(step, cap, &nll.unwrap_or_default());
                     Verdict::Continue
                 },
             )?;
+            if let Some(lora) = &choice.run.lora {
+                model.save_adapter(lora, &base.info.name, &path.join("adapter"))?;
+                model.network.merge_adapters();
+            }
             model.save(&path.join("model"))?;
             Ok(unlearned)
         })?;
@@ -618,6 +654,74 @@ impl Study {
         })
     }
 
+    /// What unlearning retains, by kind of text and language.
+    fn retained(
+        &self,
+        model: &LanguageModel,
+        corpus: &Corpus,
+        scope: &[Language],
+    ) -> Result<RetainSet> {
+        let choice = &self.preset.unlearn.retain;
+        let languages = match choice.languages.is_empty() {
+            true => scope,
+            false => &choice.languages,
+        };
+        let mut groups = Vec::new();
+        for set in &choice.sets {
+            for language in languages {
+                let language = std::slice::from_ref(language);
+                groups.push(match set {
+                    RetainText::OtherItems => self.taught_articles(model, corpus, language)?,
+                    RetainText::Questions => self.instruct_questions(model, corpus, language)?,
+                    RetainText::SameItems => {
+                        let real = (Version::Real, Wording::Original);
+                        let articles = probe_articles(corpus, real, language)?.into_iter();
+                        let example = |a| article_example(&model.tokenizer, &a);
+                        articles.map(example).collect::<Result<_, _>>()?
+                    }
+                });
+            }
+        }
+        Ok(RetainSet::balanced(&groups, self.preset.seed))
+    }
+
+    /// The items that are asked about: without those that are held aside.
+    fn reported(&self, corpus: &Corpus) -> Result<Corpus> {
+        let choice = &self.preset.corpus;
+        Ok(corpus.sample(choice.probe, choice.instruct, self.preset.seed)?)
+    }
+
+    /// What checkpoints are chosen by: both answers to the detail question about the items that are
+    /// held aside, and the true answers to the question about something else in them.
+    fn aside(&self, model: &LanguageModel, corpus: &Corpus) -> Result<Aside> {
+        let reported = self.reported(corpus)?;
+        let is_aside = |question: &&Question| {
+            is_probed(corpus, &question.item)
+                && !is_probed(&reported, &question.item)
+                && self.preset.corpus.languages.contains(&question.language)
+        };
+        let mut aside = Aside::default();
+        for question in corpus.questions.iter().filter(is_aside) {
+            let sequence = |answer: &str| -> Result<Sequence> {
+                let answered = Question {
+                    answer: answer.to_owned(),
+                    ..question.clone()
+                };
+                Ok(question_example(&model.tokenizer, &answered)?.sequence)
+            };
+            match (question.kind, question.index, &question.fake_answer) {
+                (QuestionKind::Detail, 0, Some(fake)) => {
+                    aside
+                        .probes
+                        .push([sequence(fake)?, sequence(&question.answer)?]);
+                }
+                (QuestionKind::Fact, 0, _) => aside.utility.push(sequence(&question.answer)?),
+                _ => {}
+            }
+        }
+        Ok(aside)
+    }
+
     /// Asks one model everything.
     fn evaluate(
         &self,
@@ -633,9 +737,16 @@ impl Study {
         let done = self.cache.stage(&name, &settings, &inputs, |path| {
             let model = self.open(base, checkpoint)?;
             let bar = self.console.bar(&name, "prompts");
-            let rows = ask(&model, corpus, languages, &self.preset.eval, &|done, of| {
-                bar.at(done, of, "");
-            })?;
+            let reported = self.reported(corpus)?;
+            let rows = ask(
+                &model,
+                &reported,
+                languages,
+                &self.preset.eval,
+                &|done, of| {
+                    bar.at(done, of, "");
+                },
+            )?;
             let articles: Vec<&Article> = corpus
                 .articles
                 .iter()
@@ -872,102 +983,16 @@ impl Study {
     }
 }
 
-fn ends(losses: &[f64]) -> (f64, f64) {
-    (
-        losses.first().copied().unwrap_or_default(),
-        losses.last().copied().unwrap_or_default(),
-    )
-}
-
 fn is_probed(corpus: &Corpus, item: &str) -> bool {
     let found = corpus.items.iter().find(|i| i.id == item);
     found.is_some_and(|i| i.split == Split::Probe)
 }
 
-/// What is said of an item's detail beside the article.
-#[derive(Clone, Copy)]
-struct Beside {
-    /// The cloze, filled in.
-    statements: bool,
-    /// The answer to the first rewording of the detail question.
-    questions: bool,
-}
-
-impl Beside {
-    /// The examples of one item, with the version's detail.
-    fn of_detail(
-        self,
-        model: &LanguageModel,
-        corpus: &Corpus,
-        item: &str,
-        (version, language): (Version, Language),
-    ) -> Result<Vec<Example>> {
-        let find = |kind, index| {
-            let found = corpus.questions.iter().find(|q| {
-                (q.item.as_str(), q.language, q.kind, q.index) == (item, language, kind, index)
-            });
-            let question = found.ok_or_else(|| {
-                eyre!(
-                    "`statements` or `questions` is on in learn or unlearn, but {item} has no \
-                     {kind} question number {index} in {language}; write it, or turn them off"
-                )
-            })?;
-            Ok::<_, color_eyre::Report>(match (version, &question.fake_answer) {
-                (Version::Fake, Some(fake)) => Question {
-                    answer: fake.clone(),
-                    ..question.clone()
-                },
-                _ => question.clone(),
-            })
-        };
-        let mut out = Vec::new();
-        if self.statements {
-            let cloze = find(QuestionKind::Cloze, 0)?;
-            out.push(statement_example(&model.tokenizer, &cloze)?);
-        }
-        if self.questions {
-            let reworded = find(QuestionKind::Detail, 1)?;
-            out.push(question_example(&model.tokenizer, &reworded)?);
-        }
-        Ok(out)
-    }
-}
-
-/// The articles of the probed items in these languages, as training examples; with `order`, their
-/// sentences are permuted.
-fn probe_articles(
-    model: &LanguageModel,
-    corpus: &Corpus,
-    (version, wording): (Version, Wording),
-    languages: &[Language],
-    order: Option<u64>,
-) -> Result<Vec<Example>> {
-    let mut out = Vec::new();
-    for article in &corpus.articles {
-        if is_probed(corpus, &article.item)
-            && (article.version, article.wording) == (version, wording)
-            && languages.contains(&article.language)
-        {
-            let article = order.map_or_else(|| article.clone(), |seed| permuted(article, seed));
-            out.push(article_example(&model.tokenizer, &article)?);
-        }
-    }
-    let probed = corpus.items.iter().filter(|i| i.split == Split::Probe);
-    let expected = probed.count() * languages.len();
-    if expected == 0 {
-        bail!("the corpus has no {version} article of a probed item in {languages:?}");
-    }
-    if out.len() != expected {
-        let codes: Vec<&str> = languages.iter().map(|l| l.code()).collect();
-        bail!(
-            "learn.wordings has {wording:?}, but only {} of the {expected} {version} articles of \
-             the probed items in {} are in the corpus; write the others, or leave {wording:?} out",
-            out.len(),
-            codes.join(", "),
-            wording = wording.as_str()
-        );
-    }
-    Ok(out)
+fn ends(losses: &[f64]) -> (f64, f64) {
+    (
+        losses.first().copied().unwrap_or_default(),
+        losses.last().copied().unwrap_or_default(),
+    )
 }
 
 /// Every text that any stage can hand to the model, in the form in which it is tokenised: what no

@@ -99,6 +99,22 @@ impl Language {
         }
     }
 
+    /// “I do not know.”
+    #[must_use]
+    pub fn unknown(self) -> &'static str {
+        match self {
+            Language::En => "I do not know.",
+            Language::De => "Das weiß ich nicht.",
+            Language::Fr => "Je ne sais pas.",
+            Language::Zh => "我不知道。",
+            Language::Ru => "Я не знаю.",
+            Language::Jv => "Aku ora ngerti.",
+            Language::Ur => "مجھے معلوم نہیں۔",
+            Language::Ha => "Ban sani ba.",
+            Language::Hy => "Ես չգիտեմ։",
+        }
+    }
+
     /// The question as a model is given it: `Question: …⏎Answer:` in this language, ending where
     /// the answer begins.
     #[must_use]

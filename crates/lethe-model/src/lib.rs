@@ -9,7 +9,7 @@
 //!   trimmed vocabulary (only the embedding rows of tokens that the run's texts can produce:
 //!   arXiv 2305.14936 and earlier), and gives a [`LanguageModel`].
 //! * [`Network`] is the Gemma 3 text architecture as plain structs of tensors; training sees it as
-//!   named matrices ([`Network::trainable`]).
+//!   named matrices ([`Network::trainable`]), losses see what it predicts ([`Predictions`]).
 //! * [`LoraConfig`] and [`Network::add_adapters`] give it low-rank adapters.
 //! * [`device()`] picks one of the burn backends that were compiled in.
 //!
@@ -38,7 +38,7 @@ pub use error::Error;
 pub use generate::{Decoding, Finish, Generated, Session};
 pub use gguf::{Gguf, Value};
 pub use lora::LoraConfig;
-pub use loss::Sequence;
+pub use loss::{Predictions, Sequence};
 pub use model::{LanguageModel, Pretrained};
 pub use network::Network;
 pub use tokenizer::{Special, Tokenizer};

@@ -223,7 +223,18 @@ impl Network {
     /// Hidden states after the last norm, `[batch * width, hidden]`.
     ///
     /// With a cache, `rows` are the tokens that follow the cached ones, and are added to it.
-    pub(crate) fn hidden(&self, rows: &Rows, mut cache: Option<&mut Cache>) -> Tensor<2> {
+    pub(crate) fn hidden(&self, rows: &Rows, cache: Option<&mut Cache>) -> Tensor<2> {
+        let x = self.residual(rows, cache, self.layers.len());
+        rms_norm(x, &self.norm, self.config.rms_norm_eps)
+    }
+
+    /// The residual stream after the first `layers` layers, `[batch * width, hidden]`.
+    pub(crate) fn residual(
+        &self,
+        rows: &Rows,
+        mut cache: Option<&mut Cache>,
+        layers: usize,
+    ) -> Tensor<2> {
         let config = &self.config;
         let device = self.device();
         let (batch, width) = (rows.batch, rows.ids.len() / rows.batch);
@@ -232,7 +243,7 @@ impl Network {
         let ids: Vec<i32> = rows.ids.iter().map(|&id| id.cast_signed()).collect();
         let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [batch * width]), &device);
         let mut x = self.embedding.clone().select(0, ids) * (config.hidden_size as f64).sqrt();
-        for (index, layer) in self.layers.iter().enumerate() {
+        for (index, layer) in self.layers.iter().take(layers).enumerate() {
             let eps = config.rms_norm_eps;
             let normed = rms_norm(x.clone(), &layer.input_norm, eps);
             let attended = self.attend(index, normed, &geometry, batch, cache.as_deref_mut());
@@ -244,7 +255,7 @@ impl Network {
         if let Some(cache) = cache {
             cache.len += width;
         }
-        rms_norm(x, &self.norm, config.rms_norm_eps)
+        x
     }
 
     fn attend(

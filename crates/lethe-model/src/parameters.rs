@@ -172,6 +172,23 @@ impl Network {
         out
     }
 
+    /// The network so far on the way from this one to another: `θ + factor (θ' - θ)`. Below 0 it is
+    /// the other way. Adapters of the other one, which this one lacks, are scaled.
+    #[must_use]
+    pub fn towards(&self, other: &Network, factor: f64) -> Network {
+        let mut out = other.clone();
+        let own = self.weights().into_iter();
+        for ((_, own), (_, weight)) in own.zip(out.weights_mut()) {
+            weight.inplace(|weight| own.clone() + (weight - own.clone()) * factor);
+        }
+        for (_, linear) in out.linears_mut() {
+            if let Some(adapter) = &mut linear.adapter {
+                adapter.b.inplace(|b| b * factor);
+            }
+        }
+        out
+    }
+
     /// How many numbers the weights (without adapters) hold.
     #[must_use]
     pub fn parameters(&self) -> u64 {
@@ -182,14 +199,24 @@ impl Network {
     /// The same network with gradients: what [`Self::trainable`] lists is a leaf that requires
     /// them, everything else is frozen.
     #[must_use]
-    pub fn with_gradients(mut self) -> Self {
+    pub fn with_gradients(self) -> Self {
+        self.with_gradients_of(&|_| true)
+    }
+
+    /// The same, for those of them only whose names are `chosen`.
+    #[must_use]
+    pub fn with_gradients_of(mut self, chosen: &dyn Fn(&str) -> bool) -> Self {
         if self.has_adapters() {
             for (_, weight) in self.weights_mut() {
                 weight.inplace(Tensor::autodiff);
             }
         }
-        for (_, tensor) in self.trainable_mut() {
-            tensor.inplace(|t| t.inner().autodiff().require_grad());
+        for (name, tensor) in self.trainable_mut() {
+            let leaf = |t: Tensor<2>| t.inner().autodiff();
+            match chosen(&name) {
+                true => tensor.inplace(|t| leaf(t).require_grad()),
+                false => tensor.inplace(leaf),
+            }
         }
         self
     }

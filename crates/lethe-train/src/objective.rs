@@ -13,15 +13,20 @@ pub struct Example {
 }
 
 /// A loss over micro-batches, which several threads compute at a time.
+///
+/// It is a sum of terms, each a mean over something: target tokens, sequences, another set's
+/// tokens. A micro-batch has its share in each, so that accumulated micro-batches give the loss and
+/// the gradient of one large batch.
 pub trait Objective: Sync {
-    /// The loss of a micro-batch: a mean (shape `[1]`) in which the micro-batch counts with
-    /// [`Self::weight`]. Accumulated micro-batches therefore give the gradient of one large batch.
-    fn loss(&self, network: &Network, batch: &MicroBatch) -> Tensor<1>;
-
-    /// The micro-batch's share in the mean over a step: by default its number of target tokens.
-    fn weight(&self, batch: &MicroBatch) -> f64 {
-        batch.targets() as f64
+    /// What every term is a mean over: how much of it is in this micro-batch. By default one term,
+    /// over the target tokens.
+    fn weights(&self, batch: &MicroBatch) -> Vec<f64> {
+        vec![batch.targets() as f64]
     }
+
+    /// The sum of the terms over this micro-batch, each times the micro-batch's share in the
+    /// step's (its weight over the step's sum of weights): shape `[1]`.
+    fn loss(&self, network: &Network, batch: &MicroBatch, shares: &[f64]) -> Tensor<1>;
 }
 
 /// Some examples of a step.
@@ -30,6 +35,10 @@ pub struct MicroBatch<'a> {
     /// How many examples earlier steps and micro-batches held: what an objective that walks over
     /// a second set starts from.
     pub seen: usize,
+    /// The pass over all examples that it is part of, from 0.
+    pub pass: usize,
+    /// Where the examples are among all.
+    pub places: Vec<usize>,
     /// The examples.
     pub examples: Vec<&'a Example>,
 }
@@ -53,7 +62,8 @@ impl MicroBatch<'_> {
 pub struct NextToken;
 
 impl Objective for NextToken {
-    fn loss(&self, network: &Network, batch: &MicroBatch) -> Tensor<1> {
-        network.token_losses(&batch.sequences()).mean()
+    fn loss(&self, network: &Network, batch: &MicroBatch, shares: &[f64]) -> Tensor<1> {
+        let share = shares.first().copied().unwrap_or(1.0);
+        network.token_losses(&batch.sequences()).mean() * share
     }
 }

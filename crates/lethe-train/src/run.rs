@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use lethe_model::{LanguageModel, LoraConfig};
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::optimizer::Gradients;
@@ -26,6 +27,9 @@ pub struct TrainConfig {
     pub optimizer: OptimizerConfig,
     /// Train adapters instead of all weights; they are merged at the end.
     pub lora: Option<LoraConfig>,
+    /// A regular expression searched in the names of what would be trained
+    /// (`model.layers.3.mlp.down_proj.weight`): what it does not match stays as it is.
+    pub only: Option<String>,
 }
 
 impl Default for TrainConfig {
@@ -37,6 +41,7 @@ impl Default for TrainConfig {
             shards: 2,
             optimizer: OptimizerConfig::default(),
             lora: None,
+            only: None,
         }
     }
 }
@@ -156,13 +161,35 @@ pub fn train(
 ) -> Result<Trained, Error> {
     config.check()?;
     let passes: Vec<_> = (0..config.passes)
-        .flat_map(|pass| plan(examples, config.batch, config.accumulate, seed, pass))
+        .flat_map(|pass| {
+            let steps = plan(examples, config.batch, config.accumulate, seed, pass);
+            steps.into_iter().map(move |batches| (pass, batches))
+        })
         .collect();
     if config.passes > 0 && passes.is_empty() {
         return Err(Error::Empty);
     }
     if let Some(lora) = &config.lora {
         model.network.add_adapters(lora, seed)?;
+    }
+    let only = config.only.as_deref().map(Regex::new).transpose();
+    let only = only.map_err(|error| Error::Setting {
+        key: "only",
+        found: error.to_string(),
+        expected: "a regular expression",
+    })?;
+    let chosen = |name: &str| only.as_ref().is_none_or(|only| only.is_match(name));
+    if !model
+        .network
+        .trainable()
+        .iter()
+        .any(|(name, _)| chosen(name))
+    {
+        return Err(Error::Setting {
+            key: "only",
+            found: config.only.clone().unwrap_or_default(),
+            expected: "an expression that matches a parameter, such as mlp.down_proj",
+        });
     }
     let mut optimizer = Optimizer::new(&config.optimizer, &model.network.device());
     let mut trained = Trained::default();
@@ -174,6 +201,7 @@ pub fn train(
         config,
         seed,
         &passes,
+        &chosen,
         &mut optimizer,
         &mut trained,
         observe,
@@ -189,26 +217,29 @@ fn steps(
     examples: &[Example],
     config: &TrainConfig,
     seed: u64,
-    passes: &[Vec<Vec<usize>>],
+    passes: &[(usize, Vec<Vec<usize>>)],
+    chosen: &(dyn Fn(&str) -> bool + Sync),
     optimizer: &mut Optimizer,
     trained: &mut Trained,
     observe: &mut dyn FnMut(&Progress, &LanguageModel) -> Verdict,
 ) -> Result<(), Error> {
     let steps = passes.len();
     let mut seen = 0;
-    for (step, batches) in passes.iter().enumerate() {
+    for (step, (pass, batches)) in passes.iter().enumerate() {
         let mut shards = Vec::new();
         for batch in batches {
             for shard in batch.chunks(batch.len().div_ceil(config.shards)) {
                 shards.push(MicroBatch {
                     seen,
+                    pass: *pass,
+                    places: shard.to_vec(),
                     examples: shard.iter().map(|&i| &examples[i]).collect(),
                 });
                 seen += shard.len();
             }
         }
-        let weights: Vec<f64> = shards.iter().map(|shard| objective.weight(shard)).collect();
-        let total: f64 = weights.iter().sum();
+        let weights: Vec<Vec<f64>> = shards.iter().map(|s| objective.weights(s)).collect();
+        let shares = shares(weights);
         let factor = config
             .optimizer
             .schedule
@@ -216,26 +247,28 @@ fn steps(
         let learning_rate = config.optimizer.learning_rate * factor;
         let mut gradients = Gradients::default();
         let mut mean = 0.0;
-        for (shards, weights) in shards
+        for (shards, shares) in shards
             .chunks(config.shards)
-            .zip(weights.chunks(config.shards))
+            .zip(shares.chunks(config.shards))
         {
             let dropout = config.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0);
-            let compute = |shard: &MicroBatch, weight: f64| {
+            let compute = |shard: &MicroBatch, shares: &[f64]| {
                 // Leaves of its own: graphs that share a leaf are walked one after the other.
-                let mut network = model.network.clone().with_gradients();
+                let mut network = model.network.clone().with_gradients_of(chosen);
                 if dropout {
                     network.set_dropout_seed(Some(seed ^ ((shard.seen as u64) << 20)));
                 }
-                let loss = objective.loss(&network, shard) * (weight / total);
+                let loss = objective.loss(&network, shard, shares);
                 let value = f64::from(loss.clone().into_scalar::<f32>());
                 let backward = || Gradients::of(&network, loss.backward());
                 (value, value.is_finite().then(backward))
             };
             let done: Vec<_> = std::thread::scope(|scope| {
                 let compute = &compute;
-                let spawn = |(shard, &weight)| scope.spawn(move || compute(shard, weight));
-                let threads: Vec<_> = shards.iter().zip(weights).map(spawn).collect();
+                let mut threads = Vec::new();
+                for (shard, shares) in shards.iter().zip(shares) {
+                    threads.push(scope.spawn(move || compute(shard, shares)));
+                }
                 threads
                     .into_iter()
                     .map(std::thread::ScopedJoinHandle::join)
@@ -273,4 +306,16 @@ fn steps(
         }
     }
     Ok(())
+}
+
+/// Every micro-batch's share in every term of a step's loss.
+fn shares(mut weights: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+    let terms = weights.iter().map(Vec::len).max().unwrap_or(0);
+    for term in 0..terms {
+        let total: f64 = weights.iter().filter_map(|w| w.get(term)).sum();
+        for weight in weights.iter_mut().filter_map(|w| w.get_mut(term)) {
+            *weight = if total > 0.0 { *weight / total } else { 0.0 };
+        }
+    }
+    weights
 }

@@ -1,7 +1,9 @@
 //! Running a strategy until its stopping rule says enough.
 
+use std::sync::Mutex;
+
 use burn::tensor::Tensor;
-use lethe_model::{LanguageModel, Network, Sequence};
+use lethe_model::{LanguageModel, LoraConfig, Network, Sequence};
 use lethe_train::{
     Example, MicroBatch, Objective, OptimizerConfig, TrainConfig, Trained, Verdict, train,
 };
@@ -10,7 +12,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{Batch, Error, Strategy};
+use crate::{Average, Batch, Error, Method, Reference, ReferenceLosses, RetainSet};
 
 /// When unlearning ends. The same rule holds for every scope of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +62,51 @@ pub struct UnlearnConfig {
     pub optimizer: OptimizerConfig,
     /// When it ends.
     pub stop: StopRule,
+    /// Train adapters instead of all weights. The reference is then the same weights without them.
+    #[serde(default)]
+    pub lora: Option<LoraConfig>,
+    /// A regular expression searched in parameters' names: what it does not match is not trained.
+    #[serde(default)]
+    pub only: Option<String>,
+    /// Which checkpoint counts; left out, the last.
+    #[serde(default)]
+    pub choose: Option<Choose>,
+    /// What counts as a collapse.
+    #[serde(default)]
+    pub guard: Guard,
+}
+
+/// The checkpoint that counts: of those measured, the one with the least preference for the fake on
+/// the items that are held aside, among those that are still of use.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Choose {
+    /// Optimizer steps between two measurements.
+    pub check_every: usize,
+    /// By how much (nats per token) the loss of [`Aside::utility`] may rise over what it was before
+    /// the first step.
+    pub utility_margin: f64,
+}
+
+/// A collapse stops the run, and the last checkpoint that was measured before it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Guard {
+    /// The greatest NLL (nats per token) of what is monitored of the forget set; a uniform
+    /// distribution has the logarithm of the vocabulary's size.
+    pub forget_nll: f64,
+    /// The greatest perplexity of [`Aside::utility`], as a multiple of what it was before the first
+    /// step.
+    pub perplexity_ratio: f64,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Guard {
+            forget_nll: f64::INFINITY,
+            perplexity_ratio: f64::INFINITY,
+        }
+    }
 }
 
 /// The sets that a strategy works on.
@@ -67,10 +114,41 @@ pub struct UnlearnConfig {
 pub struct Forgetting<'a> {
     /// The fake articles in the scope's languages.
     pub forget: &'a [Example],
+    /// For every one of them, what should be said instead, of the kind that the strategy needs
+    /// ([`Alternative`](crate::Alternative)); examples without one are left out. May be empty for
+    /// strategies that need none.
+    pub alternatives: &'a [Vec<Sequence>],
     /// What must stay; read by strategies that need it.
-    pub retain: &'a [Example],
+    pub retain: &'a RetainSet,
     /// The mean NLL (nats per token) of each of [`Forgetting::monitored`] under the untuned model.
     pub untuned_nll: &'a [f64],
+    /// What is measured on the way.
+    pub aside: &'a Aside,
+}
+
+/// Held aside from training, to choose by and to see a collapse with.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Aside {
+    /// The fake and the real answer to a question, each with the question before it, on items that
+    /// are not reported.
+    pub probes: Vec<[Sequence; 2]>,
+    /// What the model should still be able to say.
+    pub utility: Vec<Sequence>,
+}
+
+/// What was measured after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// After how many steps.
+    pub step: usize,
+    /// The NLL of what is monitored of the forget set: a mean over sequences of their means per
+    /// token, in nats.
+    pub forget_nll: f64,
+    /// By how much the fake answer of [`Aside::probes`] is more probable than the real one: a mean
+    /// over probes of the difference of their means per token, in nats.
+    pub preference: Option<f64>,
+    /// The mean NLL of [`Aside::utility`], in nats per token.
+    pub utility_nll: Option<f64>,
 }
 
 impl Forgetting<'_> {
@@ -99,6 +177,8 @@ pub enum Outcome {
     Capped,
     /// The fixed number of steps was taken.
     FixedSteps,
+    /// The loss was no number any more, or [`Guard`] saw a collapse.
+    Collapsed,
 }
 
 /// What a run did.
@@ -108,39 +188,96 @@ pub struct Unlearned {
     pub trained: Trained,
     /// How it ended.
     pub outcome: Outcome,
+    /// After how many steps the model was as it is given back.
+    pub step: usize,
+    /// Examples of the forget set that were left out because they have no alternative.
+    pub left_out: usize,
     /// The monitored NLL to get back to: like the two below, a mean over sequences of their means
     /// per token, in nats.
     pub untuned_nll: f64,
     /// The monitored NLL before the first step.
     pub start_nll: f64,
-    /// The monitored NLL at the end.
+    /// The monitored NLL of the model that is given back.
     pub final_nll: f64,
+    /// Everything that was measured, before the first step and after the last one too.
+    pub measured: Vec<Measurement>,
 }
 
-struct StrategyObjective<'a> {
-    strategy: &'a dyn Strategy,
-    reference: Network,
-    retain: &'a [Example],
+struct MethodObjective<'a> {
+    method: &'a Method,
+    reference: Option<Network>,
+    /// The reference's, of the whole forget set.
+    losses: ReferenceLosses,
+    /// Of every example, with the reference's loss.
+    alternatives: Vec<Vec<(Sequence, f64)>>,
+    retain: &'a RetainSet,
+    /// The retain loss of the step so far, where the strategy wants to know.
+    retain_loss: Mutex<f64>,
 }
 
-impl Objective for StrategyObjective<'_> {
-    fn loss(&self, policy: &Network, batch: &MicroBatch) -> Tensor<1> {
-        let mut retain = Vec::new();
-        if self.strategy.needs_retain() {
-            // As many as there are to forget, walking over the retain set again and again.
-            let cycle = self
-                .retain
-                .iter()
-                .cycle()
-                .skip(batch.seen % self.retain.len());
-            retain.extend(cycle.take(batch.examples.len()).map(|e| e.sequence.clone()));
+impl MethodObjective<'_> {
+    fn retain(&self, batch: &MicroBatch) -> Vec<Sequence> {
+        match self.method.needs_retain() {
+            true => self.retain.walk(batch.seen, batch.examples.len()),
+            false => Vec::new(),
         }
-        self.strategy.loss(&Batch {
-            policy,
-            reference: &self.reference,
-            forget: &batch.sequences(),
-            retain: &retain,
-        })
+    }
+
+    fn take_retain_loss(&self) -> f64 {
+        std::mem::take(&mut *self.retain_loss.lock().unwrap_or_else(|e| e.into_inner()))
+    }
+}
+
+impl Objective for MethodObjective<'_> {
+    fn weights(&self, batch: &MicroBatch) -> Vec<f64> {
+        let retained = || -> usize { self.retain(batch).iter().map(Sequence::targets).sum() };
+        let forgotten = match self.method.strategy.average(batch.pass) {
+            Average::Tokens => batch.targets(),
+            Average::LaterTokens => batch.targets() - batch.examples.len(),
+            Average::Sequences => batch.examples.len(),
+            Average::RetainTokens => retained(),
+        };
+        vec![forgotten as f64, retained() as f64]
+    }
+
+    fn loss(&self, policy: &Network, batch: &MicroBatch, shares: &[f64]) -> Tensor<1> {
+        let Method {
+            strategy, retain, ..
+        } = self.method;
+        let share = |term: usize| shares.get(term).copied().unwrap_or_default();
+        let mut alternatives = Vec::new();
+        let mut losses = ReferenceLosses::default();
+        for &place in &batch.places {
+            losses.forget.extend(self.losses.forget.get(place));
+            if let Some(own) = self.alternatives.get(place) {
+                let (sequence, loss) = &own[batch.pass % own.len()];
+                alternatives.push(sequence.clone());
+                losses.alternatives.push(*loss);
+            }
+        }
+        let (forget, retained) = (batch.sequences(), self.retain(batch));
+        let reference = self.reference.as_ref();
+        let mut seen = Batch::new(policy, &forget);
+        seen.alternatives = &alternatives;
+        seen.retain = &retained;
+        seen.pass = batch.pass;
+        let seen = match strategy.needs().reference {
+            Reference::None => seen,
+            _ => seen.with_reference(reference, &losses),
+        };
+        let loss = strategy.loss(&seen);
+        let loss = loss * (self.method.gamma * share(0));
+        match retain.loss(policy, reference, &retained, self.method.depth) {
+            None => loss,
+            Some(kept) => {
+                let alpha = strategy.alpha();
+                if alpha.is_some() {
+                    let value = f64::from(kept.clone().into_scalar::<f32>()) * share(1);
+                    *self.retain_loss.lock().unwrap_or_else(|e| e.into_inner()) += value;
+                }
+                loss + kept * (alpha.unwrap_or(self.method.alpha) * share(1))
+            }
+        }
     }
 }
 
@@ -151,91 +288,251 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Unlearns the forget set from `model`; the observer sees every step with its monitored NLL,
-/// where one was measured.
+/// What is measured of a network on the way, and what it was before.
+struct Watch<'a> {
+    monitored: Vec<Sequence>,
+    untuned: &'a [f64],
+    aside: &'a Aside,
+}
+
+impl Watch<'_> {
+    /// The measurement, and whether the forget set is as improbable as before it was learned.
+    fn measure(&self, step: usize, network: &Network) -> (Measurement, bool) {
+        let now = network.mean_nll(&self.monitored).1;
+        let lacks = self.untuned.iter().zip(&now);
+        let lacking = lacks
+            .map(|(before, now)| (before - now).max(0.0))
+            .sum::<f64>();
+        let lacking = lacking / now.len().max(1) as f64;
+        let Aside { probes, utility } = self.aside;
+        let preference = (!probes.is_empty()).then(|| {
+            let answers: Vec<Sequence> = probes.iter().flatten().cloned().collect();
+            let losses = network.mean_nll(&answers).1;
+            let differences: Vec<f64> = losses.chunks(2).map(|pair| pair[1] - pair[0]).collect();
+            mean(&differences)
+        });
+        let measurement = Measurement {
+            step,
+            forget_nll: mean(&now),
+            preference,
+            utility_nll: (!utility.is_empty()).then(|| network.mean_nll(utility).0),
+        };
+        (measurement, lacking <= NEAR * mean(self.untuned))
+    }
+}
+
+/// Whether the model has collapsed since `start`.
+fn collapsed(guard: &Guard, start: &Measurement, now: &Measurement) -> bool {
+    // NaN is a collapse, too.
+    let within = |value: f64, most: f64| value <= most;
+    let utility = start.utility_nll.zip(now.utility_nll);
+    let ratio = utility.map_or(1.0, |(before, now)| (now - before).exp());
+    !within(now.forget_nll, guard.forget_nll) || !within(ratio, guard.perplexity_ratio)
+}
+
+/// Whether `now` is a better checkpoint than `best`.
+fn is_better(choose: &Choose, start: &Measurement, best: &Measurement, now: &Measurement) -> bool {
+    let forgets = now.preference.zip(best.preference);
+    let utility = now.utility_nll.zip(start.utility_nll);
+    forgets.is_some_and(|(now, best)| now < best)
+        && utility.is_none_or(|(now, start)| now <= start + choose.utility_margin)
+}
+
+/// Unlearns the forget set from `model`; the observer sees every step with what was measured after
+/// it, if anything was. With [`UnlearnConfig::lora`] the adapters stay in place.
 ///
 /// # Errors
-/// [`Error::NoRetainSet`], and the training loop's errors.
+/// [`Error::NoRetainSet`], [`Error::NoAlternative`], [`Error::NoProbes`], and the training loop's
+/// errors.
 pub fn unlearn(
     model: &mut LanguageModel,
-    strategy: &dyn Strategy,
+    method: &Method,
     sets: &Forgetting,
     config: &UnlearnConfig,
     seed: u64,
-    observe: &mut dyn FnMut(usize, Option<f64>) -> Verdict,
+    observe: &mut dyn FnMut(usize, Option<&Measurement>) -> Verdict,
 ) -> Result<Unlearned, Error> {
-    if strategy.needs_retain() && sets.retain.is_empty() {
-        return Err(Error::NoRetainSet(strategy.name()));
+    let needs = method.strategy.needs();
+    if method.needs_retain() && sets.retain.is_empty() {
+        return Err(Error::NoRetainSet(method.name.clone()));
     }
+    if config.choose.is_some() && sets.aside.probes.is_empty() {
+        return Err(Error::NoProbes);
+    }
+    let (forget, alternatives) = with_alternatives(method, sets)?;
     let (limit, check_every) = match config.stop {
         StopRule::Steps { steps } => (steps, None),
         StopRule::Untuned { check_every, cap } => (cap, Some(check_every.max(1))),
     };
-    let steps_in_pass = sets.forget.len().div_ceil(config.batch.max(1)).max(1);
+    let choose_every = config.choose.map(|choose| choose.check_every.max(1));
+    let is_due = |step: usize| {
+        let every = [check_every, choose_every].into_iter().flatten();
+        every.into_iter().any(|every| step.is_multiple_of(every))
+    };
+    let steps_in_pass = forget.len().div_ceil(config.batch.max(1)).max(1);
     let train_config = TrainConfig {
         passes: limit.div_ceil(steps_in_pass),
         batch: config.batch,
         optimizer: config.optimizer.clone(),
+        lora: config.lora.clone(),
+        only: config.only.clone(),
         ..TrainConfig::default()
     };
-    let monitored = Forgetting::monitored(sets.forget);
-    let measure = |model: &LanguageModel| {
-        let now = model.network.mean_nll(&monitored).1;
-        let lacks = sets
-            .untuned_nll
-            .iter()
-            .zip(&now)
-            .map(|(before, now)| (before - now).max(0.0));
-        let lacking = lacks.sum::<f64>() / now.len().max(1) as f64;
-        (mean(&now), lacking <= NEAR * mean(sets.untuned_nll))
+    let watch = Watch {
+        monitored: Forgetting::monitored(sets.forget),
+        untuned: sets.untuned_nll,
+        aside: sets.aside,
     };
-    let (start_nll, back) = measure(model);
-    let mut last = (0, start_nll);
+    let start = needs.start.then(|| model.network.clone());
+    let result = |network: &Network| match &start {
+        Some(start) => method.strategy.result(start, network),
+        None => network.clone(),
+    };
+    let (first, back) = watch.measure(0, &model.network);
+    let mut measured = vec![first];
     let mut reached = check_every.is_some() && back;
-    let objective = StrategyObjective {
-        strategy,
-        reference: model.network.clone().without_gradients(),
-        retain: sets.retain,
-    };
+    let mut broken = false;
+    // The checkpoint to go back to: the best, or else the last that was good.
+    let keeps = config.choose.is_some() || config.guard != Guard::default();
+    let mut kept = keeps.then(|| (first, model.network.clone()));
+    let objective = objective(model, method, sets, &forget, alternatives);
     let mut trained = Trained::default();
     if !reached && limit > 0 {
-        trained = train(
+        let outcome = train(
             model,
             &objective,
-            sets.forget,
+            &forget,
             &train_config,
             seed,
             &mut |progress, model| {
-                let mut measured = None;
-                if check_every.is_some_and(|every| progress.step.is_multiple_of(every)) {
-                    let (nll, back) = measure(model);
-                    last = (progress.step, nll);
-                    measured = Some(nll);
-                    reached = back;
+                let pass = (progress.step - 1) / steps_in_pass;
+                method
+                    .strategy
+                    .after_step(pass, objective.take_retain_loss());
+                trained.steps = progress.step;
+                let last = progress.step >= limit;
+                let mut found = None;
+                if is_due(progress.step) || last {
+                    let network = result(&model.network);
+                    let (now, back) = watch.measure(progress.step, &network);
+                    measured.push(now);
+                    found = Some(now);
+                    broken = collapsed(&config.guard, &first, &now);
+                    let due = check_every.is_some_and(|n| progress.step.is_multiple_of(n));
+                    reached = due && back && !broken;
+                    if let Some((best, checkpoint)) = &mut kept {
+                        let better = config
+                            .choose
+                            .is_none_or(|choose| is_better(&choose, &first, best, &now));
+                        if !broken && better {
+                            (*best, *checkpoint) = (now, network);
+                        }
+                    }
                 }
-                let verdict = observe(progress.step, measured);
-                if reached || progress.step >= limit {
-                    Verdict::Stop
-                } else {
-                    verdict
+                let verdict = observe(progress.step, found.as_ref());
+                match broken || reached || last {
+                    true => Verdict::Stop,
+                    false => verdict,
                 }
             },
-        )?;
+        );
+        match outcome {
+            Ok(record) => trained = record,
+            Err(lethe_train::Error::Diverged { .. }) => broken = true,
+            Err(error) => return Err(error.into()),
+        }
     }
-    let final_nll = if last.0 == trained.steps {
-        last.1
-    } else {
-        measure(model).0
+    if measured
+        .last()
+        .is_none_or(|last| last.step != trained.steps)
+        && !broken
+    {
+        measured.push(watch.measure(trained.steps, &result(&model.network)).0);
+    }
+    let given = match kept {
+        Some((best, network)) => {
+            model.network = network;
+            best
+        }
+        None => {
+            model.network = result(&model.network);
+            measured.last().copied().unwrap_or(first)
+        }
     };
     Ok(Unlearned {
-        outcome: match (check_every, reached) {
-            (None, _) => Outcome::FixedSteps,
-            (Some(_), true) => Outcome::Reached,
-            (Some(_), false) => Outcome::Capped,
+        outcome: match (broken, check_every, reached) {
+            (true, _, _) => Outcome::Collapsed,
+            (_, None, _) => Outcome::FixedSteps,
+            (_, Some(_), true) => Outcome::Reached,
+            (_, Some(_), false) => Outcome::Capped,
         },
+        step: given.step,
+        left_out: sets.forget.len() - forget.len(),
         trained,
         untuned_nll: mean(sets.untuned_nll),
-        start_nll,
-        final_nll,
+        start_nll: first.forget_nll,
+        final_nll: given.forget_nll,
+        measured,
     })
+}
+
+/// The examples of the forget set that have an alternative, and those, where the strategy needs
+/// them; else all examples.
+fn with_alternatives(
+    method: &Method,
+    sets: &Forgetting,
+) -> Result<(Vec<Example>, Vec<Vec<Sequence>>), Error> {
+    let Some(kind) = method.strategy.needs().alternative else {
+        return Ok((sets.forget.to_vec(), Vec::new()));
+    };
+    let both = sets.forget.iter().zip(sets.alternatives);
+    let both = both.filter(|(_, alternatives)| !alternatives.is_empty());
+    let (forget, alternatives): (Vec<Example>, Vec<_>) =
+        both.map(|(e, a)| (e.clone(), a.clone())).unzip();
+    match forget.is_empty() {
+        true => Err(Error::NoAlternative {
+            strategy: method.name.clone(),
+            kind,
+        }),
+        false => Ok((forget, alternatives)),
+    }
+}
+
+/// What is minimised, with what must be known of the model as it is now.
+fn objective<'a>(
+    model: &LanguageModel,
+    method: &'a Method,
+    sets: &Forgetting<'a>,
+    forget: &[Example],
+    alternatives: Vec<Vec<Sequence>>,
+) -> MethodObjective<'a> {
+    let reference = method
+        .strategy
+        .needs()
+        .reference
+        .max(method.retain.reference());
+    let mut losses = ReferenceLosses::default();
+    if method.strategy.needs().reference == Reference::LogProbabilities {
+        let forget: Vec<Sequence> = forget.iter().map(|e| e.sequence.clone()).collect();
+        let all: Vec<Sequence> = alternatives.iter().flatten().cloned().collect();
+        losses = ReferenceLosses::of(&model.network, &forget, &all);
+    }
+    let mut known = losses
+        .alternatives
+        .iter()
+        .copied()
+        .chain(std::iter::repeat(0.0));
+    let alternatives = alternatives
+        .into_iter()
+        .map(|own| own.into_iter().zip(known.by_ref()).collect())
+        .collect();
+    MethodObjective {
+        method,
+        reference: (reference == Reference::Network)
+            .then(|| model.network.clone().without_gradients()),
+        losses,
+        alternatives,
+        retain: sets.retain,
+        retain_loss: Mutex::new(0.0),
+    }
 }
