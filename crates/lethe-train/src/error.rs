@@ -1,5 +1,7 @@
 //! What can go wrong while training.
 
+use std::path::PathBuf;
+
 /// The errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -19,6 +21,14 @@ pub enum Error {
     /// The device did not give a tensor back.
     #[error("training: a tensor could not be read from the device: {0}")]
     Read(String),
+    /// A run's state cannot be kept, or the one that is there is not of this run.
+    #[error("{}: not a state to go on from: {reason}; remove the file to begin anew", file.display())]
+    State {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// There is nothing to train on.
     #[error("training: no example has a target token; check the corpus and the recipe")]
     Empty,

@@ -14,13 +14,15 @@
 //!
 //! Fine-tuning minimises [`NextToken`]; an unlearning strategy is another objective over the same
 //! loop. One seed on one machine gives bit-identical weights: the order of examples, dropout masks
-//! and adapter initialisation come from it and from nothing else.
+//! and adapter initialisation come from it and from nothing else. A run that is stopped can go on
+//! from its state on disk ([`Resume`]), to the same weights.
 
 mod error;
 mod objective;
 mod optimizer;
 mod plan;
 mod recipe;
+mod resume;
 mod run;
 
 pub use error::Error;
@@ -30,4 +32,5 @@ pub use plan::plan;
 pub use recipe::{
     article_example, neighbours, permuted, question_example, statement, statement_example,
 };
-pub use run::{Progress, TrainConfig, Trained, Verdict, train};
+pub use resume::{Named, Resume};
+pub use run::{Progress, TrainConfig, Trained, Verdict, train, train_resumable};

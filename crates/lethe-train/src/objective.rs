@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 use lethe_model::{Network, Sequence};
 
+use crate::resume::Named;
+
 /// One training sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
@@ -27,6 +29,14 @@ pub trait Objective: Sync {
     /// The sum of the terms over this micro-batch, each times the micro-batch's share in the
     /// step's (its weight over the step's sum of weights): shape `[1]`.
     fn loss(&self, network: &Network, batch: &MicroBatch, shares: &[f64]) -> Tensor<1>;
+
+    /// What changes while it runs, so that a run can be resumed.
+    fn state(&self) -> (serde_json::Value, Named) {
+        (serde_json::Value::Null, Named::new())
+    }
+
+    /// Goes on from a [`state`](Self::state), with the network as it is then.
+    fn resume(&self, _network: &Network, _state: &serde_json::Value, _tensors: Named) {}
 }
 
 /// Some examples of a step.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use burn::optim::{AdamW, AdamWConfig, AdamWState, Optimizer as _};
+use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer as _};
 use burn::tensor::{Device, Tensor, TensorData};
 use lethe_model::Network;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, Named};
 
 /// How the learning rate moves over a run, after a linear warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -144,6 +144,57 @@ impl Optimizer {
             config: config.clone(),
             state,
         }
+    }
+
+    /// How many steps it has taken, and the moments of every matrix: `moment1 NAME`, `moment2
+    /// NAME`.
+    pub(crate) fn state(&self) -> (usize, Named) {
+        let mut out = Named::new();
+        let mut steps = 0;
+        match &self.state {
+            State::Fused { step, moments } => {
+                steps = usize::try_from(*step).unwrap_or_default();
+                for (name, (first, second)) in moments {
+                    for (kind, moment) in [("moment1", first), ("moment2", second)] {
+                        let shape = [1, moment.len()];
+                        let data = TensorData::new(moment.clone(), shape);
+                        let moment = Tensor::from_data(data, &Device::default());
+                        out.push((format!("{kind} {name}"), moment));
+                    }
+                }
+            }
+            State::Burn { state, .. } => {
+                for (name, AdamWState { momentum }) in state {
+                    steps = steps.max(momentum.time);
+                    out.push((format!("moment1 {name}"), momentum.moment_1.clone()));
+                    out.push((format!("moment2 {name}"), momentum.moment_2.clone()));
+                }
+            }
+        }
+        (steps, out)
+    }
+
+    /// Goes on from a [`state`](Self::state): both moments of every matrix.
+    pub(crate) fn resume(
+        &mut self,
+        steps: usize,
+        saved: Vec<(String, [Tensor<2>; 2])>,
+    ) -> Result<(), Error> {
+        match &mut self.state {
+            State::Fused { step, moments } => {
+                *step = i32::try_from(steps).unwrap_or(i32::MAX);
+                for (name, [first, second]) in saved {
+                    moments.insert(name, (host(first)?, host(second)?));
+                }
+            }
+            State::Burn { state, .. } => {
+                for (name, [first, second]) in saved {
+                    let momentum = AdaptiveMomentumState::new(steps, first, second);
+                    state.insert(name, AdamWState { momentum });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Updates the network's trainable matrices; returns the gradient's global L2 norm before

@@ -7,6 +7,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::optimizer::Gradients;
+use crate::resume::{Parts, Resume, run_hash};
 use crate::{Error, Example, MicroBatch, Objective, Optimizer, OptimizerConfig, plan};
 
 /// How a model is trained.
@@ -159,6 +160,23 @@ pub fn train(
     seed: u64,
     observe: &mut dyn FnMut(&Progress, &LanguageModel) -> Verdict,
 ) -> Result<Trained, Error> {
+    train_resumable(model, objective, examples, config, seed, None, observe)
+}
+
+/// The same, with its state kept on disk: a run that was stopped goes on from there, and the
+/// observer sees only what follows.
+///
+/// # Errors
+/// As [`train`], and [`Error::State`].
+pub fn train_resumable(
+    model: &mut LanguageModel,
+    objective: &dyn Objective,
+    examples: &[Example],
+    config: &TrainConfig,
+    seed: u64,
+    resume: Option<&Resume>,
+    observe: &mut dyn FnMut(&Progress, &LanguageModel) -> Verdict,
+) -> Result<Trained, Error> {
     config.check()?;
     let passes: Vec<_> = (0..config.passes)
         .flat_map(|pass| {
@@ -202,11 +220,12 @@ pub fn train(
         seed,
         &passes,
         &chosen,
+        resume,
         &mut optimizer,
         &mut trained,
         observe,
     );
-    trained.seconds = start.elapsed().as_secs_f64();
+    trained.seconds += start.elapsed().as_secs_f64();
     result.map(|()| trained)
 }
 
@@ -219,13 +238,26 @@ fn steps(
     seed: u64,
     passes: &[(usize, Vec<Vec<usize>>)],
     chosen: &(dyn Fn(&str) -> bool + Sync),
+    resume: Option<&Resume>,
     optimizer: &mut Optimizer,
     trained: &mut Trained,
     observe: &mut dyn FnMut(&Progress, &LanguageModel) -> Verdict,
 ) -> Result<(), Error> {
     let steps = passes.len();
     let mut seen = 0;
-    for (step, (pass, batches)) in passes.iter().enumerate() {
+    let run = resume.map(|_| run_hash(config, examples, seed));
+    let kept = resume.zip(run.as_deref());
+    if let Some((resume, run)) = kept {
+        let parts = &mut Parts {
+            network: &mut model.network,
+            optimizer,
+            objective,
+            trained,
+            seen: &mut seen,
+        };
+        resume.load(run, parts)?;
+    }
+    for (step, (pass, batches)) in passes.iter().enumerate().skip(trained.steps) {
         let mut shards = Vec::new();
         for batch in batches {
             for shard in batch.chunks(batch.len().div_ceil(config.shards)) {
@@ -303,6 +335,17 @@ fn steps(
         tracing::debug!(step = step + 1, loss = mean, gradient_norm, "step");
         if observe(&progress, model) == Verdict::Stop {
             break;
+        }
+        // Not after the last step: a run that went on from there would pass it by.
+        if let Some((resume, run)) = kept {
+            let parts = &mut Parts {
+                network: &mut model.network,
+                optimizer,
+                objective,
+                trained,
+                seen: &mut seen,
+            };
+            resume.save(step + 1, run, parts)?;
         }
     }
     Ok(())

@@ -147,6 +147,12 @@ impl Registry {
         ])
     }
 
+    /// These alone.
+    #[must_use]
+    pub fn of(strategies: Vec<Registered>) -> Registry {
+        Registry(strategies)
+    }
+
     /// With one more.
     ///
     /// # Errors

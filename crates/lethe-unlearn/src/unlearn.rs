@@ -1,11 +1,13 @@
 //! Running a strategy until its stopping rule says enough.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Tensor;
 use lethe_model::{LanguageModel, LoraConfig, Network, Sequence};
 use lethe_train::{
-    Example, MicroBatch, Objective, OptimizerConfig, TrainConfig, Trained, Verdict, train,
+    Example, MicroBatch, Named, Objective, OptimizerConfig, Resume, TrainConfig, Trained, Verdict,
+    train_resumable,
 };
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -213,6 +215,27 @@ struct MethodObjective<'a> {
     retain: &'a RetainSet,
     /// The retain loss of the step so far, where the strategy wants to know.
     retain_loss: Mutex<f64>,
+    run: Mutex<Run>,
+}
+
+/// What a run has come to.
+struct Run {
+    measured: Vec<Measurement>,
+    /// The checkpoint to go back to, if one is kept: the best, or else the last that was good.
+    kept: Option<(Measurement, Network)>,
+}
+
+/// [`Run`] and the strategy's own state, as they are saved.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    measured: Vec<Measurement>,
+    kept: Option<Measurement>,
+    strategy: Vec<f64>,
+}
+
+/// What one thread left is whole: nothing in here is changed in parts.
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl MethodObjective<'_> {
@@ -224,7 +247,7 @@ impl MethodObjective<'_> {
     }
 
     fn take_retain_loss(&self) -> f64 {
-        std::mem::take(&mut *self.retain_loss.lock().unwrap_or_else(|e| e.into_inner()))
+        std::mem::take(&mut *locked(&self.retain_loss))
     }
 }
 
@@ -273,11 +296,55 @@ impl Objective for MethodObjective<'_> {
                 let alpha = strategy.alpha();
                 if alpha.is_some() {
                     let value = f64::from(kept.clone().into_scalar::<f32>()) * share(1);
-                    *self.retain_loss.lock().unwrap_or_else(|e| e.into_inner()) += value;
+                    *locked(&self.retain_loss) += value;
                 }
                 loss + kept * (alpha.unwrap_or(self.method.alpha) * share(1))
             }
         }
+    }
+
+    fn state(&self) -> (serde_json::Value, Named) {
+        let run = locked(&self.run);
+        let saved = Saved {
+            measured: run.measured.clone(),
+            kept: run.kept.as_ref().map(|(measured, _)| *measured),
+            strategy: self.method.strategy.state(),
+        };
+        let trainable = |network: &Network| -> Named {
+            let all = network.trainable().into_iter();
+            all.map(|(name, weight)| (name, weight.clone())).collect()
+        };
+        let kept = run.kept.as_ref().map(|(_, network)| trainable(network));
+        // Numbers and lists, which JSON can hold.
+        let saved = serde_json::to_value(saved).unwrap_or_default();
+        (saved, kept.unwrap_or_default())
+    }
+
+    fn resume(&self, network: &Network, state: &serde_json::Value, tensors: Named) {
+        let Ok(saved) = Saved::deserialize(state) else {
+            return;
+        };
+        self.method.strategy.resume(&saved.strategy);
+        let mut tensors: BTreeMap<String, Tensor<2>> = tensors.into_iter().collect();
+        let mut run = locked(&self.run);
+        run.measured = saved.measured;
+        run.kept = saved.kept.map(|measured| {
+            let mut kept = network.clone();
+            // A checkpoint from before the first step has no adapters.
+            if !kept
+                .trainable()
+                .iter()
+                .any(|(name, _)| tensors.contains_key(name))
+            {
+                kept.remove_adapters();
+            }
+            for (name, weight) in kept.trainable_mut() {
+                if let Some(saved) = tensors.remove(&name) {
+                    *weight = saved;
+                }
+            }
+            (measured, kept)
+        });
     }
 }
 
@@ -339,7 +406,9 @@ fn is_better(choose: &Choose, start: &Measurement, best: &Measurement, now: &Mea
 }
 
 /// Unlearns the forget set from `model`; the observer sees every step with what was measured after
-/// it, if anything was. With [`UnlearnConfig::lora`] the adapters stay in place.
+/// it, if anything was. With [`UnlearnConfig::lora`] the adapters stay in place. With a state to
+/// [`Resume`] from, a run that was stopped goes on from there: `model` must be what it was before
+/// the first step.
 ///
 /// # Errors
 /// [`Error::NoRetainSet`], [`Error::NoAlternative`], [`Error::NoProbes`], and the training loop's
@@ -350,6 +419,7 @@ pub fn unlearn(
     sets: &Forgetting,
     config: &UnlearnConfig,
     seed: u64,
+    resume: Option<&Resume>,
     observe: &mut dyn FnMut(usize, Option<&Measurement>) -> Verdict,
 ) -> Result<Unlearned, Error> {
     let needs = method.strategy.needs();
@@ -389,21 +459,23 @@ pub fn unlearn(
         None => network.clone(),
     };
     let (first, back) = watch.measure(0, &model.network);
-    let mut measured = vec![first];
     let mut reached = check_every.is_some() && back;
     let mut broken = false;
-    // The checkpoint to go back to: the best, or else the last that was good.
     let keeps = config.choose.is_some() || config.guard != Guard::default();
-    let mut kept = keeps.then(|| (first, model.network.clone()));
-    let objective = objective(model, method, sets, &forget, alternatives);
+    let run = Run {
+        measured: vec![first],
+        kept: keeps.then(|| (first, model.network.clone())),
+    };
+    let objective = objective(model, method, sets, &forget, alternatives, run);
     let mut trained = Trained::default();
     if !reached && limit > 0 {
-        let outcome = train(
+        let outcome = train_resumable(
             model,
             &objective,
             &forget,
             &train_config,
             seed,
+            resume,
             &mut |progress, model| {
                 let pass = (progress.step - 1) / steps_in_pass;
                 method
@@ -415,12 +487,13 @@ pub fn unlearn(
                 if is_due(progress.step) || last {
                     let network = result(&model.network);
                     let (now, back) = watch.measure(progress.step, &network);
-                    measured.push(now);
                     found = Some(now);
                     broken = collapsed(&config.guard, &first, &now);
                     let due = check_every.is_some_and(|n| progress.step.is_multiple_of(n));
                     reached = due && back && !broken;
-                    if let Some((best, checkpoint)) = &mut kept {
+                    let mut run = locked(&objective.run);
+                    run.measured.push(now);
+                    if let Some((best, checkpoint)) = &mut run.kept {
                         let better = config
                             .choose
                             .is_none_or(|choose| is_better(&choose, &first, best, &now));
@@ -442,6 +515,8 @@ pub fn unlearn(
             Err(error) => return Err(error.into()),
         }
     }
+    let run = objective.run.into_inner();
+    let Run { mut measured, kept } = run.unwrap_or_else(PoisonError::into_inner);
     if measured
         .last()
         .is_none_or(|last| last.step != trained.steps)
@@ -505,6 +580,7 @@ fn objective<'a>(
     sets: &Forgetting<'a>,
     forget: &[Example],
     alternatives: Vec<Vec<Sequence>>,
+    run: Run,
 ) -> MethodObjective<'a> {
     let reference = method
         .strategy
@@ -534,5 +610,6 @@ fn objective<'a>(
         alternatives,
         retain: sets.retain,
         retain_loss: Mutex::new(0.0),
+        run: Mutex::new(run),
     }
 }

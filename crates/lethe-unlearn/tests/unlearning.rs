@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use lethe_model::{LanguageModel, Sequence, device};
 use lethe_train::{Example, NextToken, OptimizerConfig, TrainConfig, Verdict, train};
 use lethe_unlearn::{
-    Batch, Error, Forgetting, Outcome, StopRule, UnlearnConfig, Unlearned, strategy, unlearn,
+    Aside, Choose, Error, Forgetting, Guard, Method, Outcome, Registry, RetainSet, StopRule,
+    UnlearnConfig, Unlearned, unlearn,
 };
 
 const FORGET: [&str; 4] = [
@@ -60,57 +61,61 @@ fn nll(model: &LanguageModel, texts: &[&str]) -> f64 {
         .0
 }
 
-fn run(
-    tuned: &LanguageModel,
-    name: &str,
-    stop: StopRule,
-    untuned_nll: &[f64],
-) -> (LanguageModel, Unlearned) {
-    let mut model = tuned.clone();
-    let (forget, retain) = (examples(tuned, &FORGET), examples(tuned, &RETAIN));
-    let sets = Forgetting {
-        forget: &forget,
-        retain: &retain,
-        untuned_nll,
-    };
-    let config = UnlearnConfig {
+fn method(name: &str) -> Method {
+    Registry::builtin().method(name, &BTreeMap::new()).unwrap()
+}
+
+fn config(stop: StopRule) -> UnlearnConfig {
+    UnlearnConfig {
         batch: 4,
         optimizer: OptimizerConfig {
             learning_rate: 5e-4,
             ..OptimizerConfig::default()
         },
         stop,
-    };
-    let strategy = strategy(name, &BTreeMap::new()).unwrap();
-    let go = &mut |_, _| Verdict::Continue;
-    let unlearned = unlearn(&mut model, &*strategy, &sets, &config, 4, go).unwrap();
-    (model, unlearned)
+        lora: None,
+        only: None,
+        choose: None,
+        guard: Guard::default(),
+    }
 }
 
-#[test]
-fn losses_are_the_papers_equations() {
-    let (_, tuned) = models();
-    let (forget, retain) = (examples(&tuned, &FORGET), examples(&tuned, &RETAIN));
-    let batch = Batch {
-        policy: &tuned.network,
-        reference: &tuned.network,
-        forget: &sequences(&forget),
-        retain: &sequences(&retain),
+/// Fakes and truths to choose by, and what should stay.
+fn aside(model: &LanguageModel) -> Aside {
+    let whole = |t: &str| Sequence::whole(model.tokenizer.encode_sequence(t).unwrap());
+    Aside {
+        probes: vec![[whole(FORGET[0]), whole(RETAIN[0])]],
+        utility: RETAIN.iter().map(|t| whole(t)).collect(),
+    }
+}
+
+fn run_with(
+    tuned: &LanguageModel,
+    name: &str,
+    config: &UnlearnConfig,
+    untuned_nll: &[f64],
+) -> (LanguageModel, Unlearned) {
+    let mut model = tuned.clone();
+    let (forget, retain) = (examples(tuned, &FORGET), examples(tuned, &RETAIN));
+    let sets = Forgetting {
+        forget: &forget,
+        alternatives: &[],
+        retain: &RetainSet::balanced(&[retain], 1),
+        untuned_nll,
+        aside: &aside(tuned),
     };
-    let value = |name: &str, hyper: &[(&str, f64)]| {
-        let hyper = hyper.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect();
-        f64::from(
-            strategy(name, &hyper)
-                .unwrap()
-                .loss(&batch)
-                .into_scalar::<f32>(),
-        )
-    };
-    let (f, r) = (nll(&tuned, &FORGET), nll(&tuned, &RETAIN));
-    assert!((value("grad-ascent", &[]) + f).abs() < 1e-5);
-    assert!((value("grad-diff", &[]) - (r - f)).abs() < 1e-5);
-    let weighted = value("grad-diff", &[("gamma", 0.5), ("alpha", 3.0)]);
-    assert!((weighted - (3.0 * r - 0.5 * f)).abs() < 1e-5);
+    let go = &mut |_, _: Option<&_>| Verdict::Continue;
+    let done = unlearn(&mut model, &method(name), &sets, config, 4, None, go).unwrap();
+    (model, done)
+}
+
+fn run(
+    tuned: &LanguageModel,
+    name: &str,
+    stop: StopRule,
+    untuned_nll: &[f64],
+) -> (LanguageModel, Unlearned) {
+    run_with(tuned, name, &config(stop), untuned_nll)
 }
 
 #[test]
@@ -187,23 +192,148 @@ fn unlearning_stops_where_the_untuned_model_was() {
 }
 
 #[test]
-fn a_strategy_without_its_retain_set_is_refused() {
+fn what_a_method_lacks_is_said() {
     let (_, tuned) = models();
     let forget = examples(&tuned, &FORGET);
+    let refused = |name: &str, choose: Option<Choose>| {
+        let sets = Forgetting {
+            forget: &forget,
+            alternatives: &vec![Vec::new(); forget.len()],
+            retain: &RetainSet::default(),
+            untuned_nll: &[],
+            aside: &Aside::default(),
+        };
+        let config = UnlearnConfig {
+            choose,
+            ..config(StopRule::Steps { steps: 1 })
+        };
+        let go = &mut |_, _: Option<&_>| Verdict::Continue;
+        let method = method(name);
+        unlearn(&mut tuned.clone(), &method, &sets, &config, 4, None, go).unwrap_err()
+    };
+    assert!(matches!(refused("grad-diff", None), Error::NoRetainSet(name) if name == "grad-diff"));
+    let error = refused("dpo", None).to_string();
+    assert!(
+        error.contains("dpo needs to know what should be said instead (Truth)"),
+        "{error}"
+    );
+    let choose = Choose {
+        check_every: 1,
+        utility_margin: 1.0,
+    };
+    assert!(matches!(refused("npo", Some(choose)), Error::NoProbes));
+}
+
+#[test]
+fn examples_without_an_alternative_are_left_out() {
+    let (_, tuned) = models();
+    let forget = examples(&tuned, &FORGET);
+    let one = sequences(&examples(&tuned, &RETAIN[..1]));
     let sets = Forgetting {
         forget: &forget,
-        retain: &[],
+        alternatives: &[one.clone(), Vec::new(), one, Vec::new()],
+        retain: &RetainSet::default(),
         untuned_nll: &[],
+        aside: &Aside::default(),
     };
-    let config = UnlearnConfig {
-        batch: 4,
-        optimizer: OptimizerConfig::default(),
-        stop: StopRule::Steps { steps: 1 },
+    let config = config(StopRule::Steps { steps: 1 });
+    let go = &mut |_, _: Option<&_>| Verdict::Continue;
+    let done = unlearn(
+        &mut tuned.clone(),
+        &method("dpo"),
+        &sets,
+        &config,
+        4,
+        None,
+        go,
+    )
+    .unwrap();
+    assert_eq!(done.left_out, 2);
+    let targets = forget[0].sequence.targets() + forget[2].sequence.targets();
+    assert_eq!(done.trained.tokens, targets);
+}
+
+/// Of what ascent passes through, the checkpoint with the least preference for the fake that is
+/// still of use.
+#[test]
+fn the_checkpoint_that_counts_is_the_best_that_is_of_use() {
+    let (_, tuned) = models();
+    let with = |utility_margin: f64| UnlearnConfig {
+        choose: Some(Choose {
+            check_every: 1,
+            utility_margin,
+        }),
+        ..config(StopRule::Steps { steps: 12 })
     };
-    let strategy = strategy("grad-diff", &BTreeMap::new()).unwrap();
-    let go = &mut |_, _| Verdict::Continue;
-    let refused = unlearn(&mut tuned.clone(), &*strategy, &sets, &config, 4, go);
-    assert!(matches!(refused, Err(Error::NoRetainSet("grad-diff"))));
+    let (_, all) = run(&tuned, "grad-ascent", StopRule::Steps { steps: 12 }, &[]);
+    assert_eq!(
+        (all.step, all.measured.len()),
+        (12, 2),
+        "without a choice the last counts"
+    );
+    let (_, loose) = run_with(&tuned, "grad-ascent", &with(f64::MAX), &[]);
+    assert_eq!(loose.measured.len(), 13);
+    let last = *loose.measured.last().unwrap();
+    assert_eq!(last.step, 12);
+    let start = loose.measured[0];
+    let lost = |m: &lethe_unlearn::Measurement| m.utility_nll.unwrap() - start.utility_nll.unwrap();
+    assert!(lost(&last) > 0.2, "ascent costs utility");
+    let margin = lost(&last) / 2.0;
+    let (chosen, tight) = run_with(&tuned, "grad-ascent", &with(margin), &[]);
+    let good = tight.measured.iter().filter(|m| lost(m) <= margin);
+    let best = good.min_by(|a, b| a.preference.unwrap().total_cmp(&b.preference.unwrap()));
+    assert_eq!(tight.step, best.unwrap().step);
+    assert!(tight.step < 12 && tight.step > 0, "{}", tight.step);
+    // What is given back is that checkpoint.
+    let utility = chosen.network.mean_nll(&aside(&tuned).utility).0;
+    assert!((utility - best.unwrap().utility_nll.unwrap()).abs() < 1e-4);
+    assert!((tight.final_nll - best.unwrap().forget_nll).abs() < 1e-9);
+}
+
+#[test]
+fn a_collapse_stops_the_run_and_the_last_good_checkpoint_is_kept() {
+    let (_, tuned) = models();
+    let start = run(&tuned, "grad-ascent", StopRule::Steps { steps: 0 }, &[])
+        .1
+        .start_nll;
+    let guarded = |guard: Guard| UnlearnConfig {
+        guard,
+        optimizer: OptimizerConfig {
+            learning_rate: 2e-3,
+            ..OptimizerConfig::default()
+        },
+        ..config(StopRule::Untuned {
+            check_every: 1,
+            cap: 60,
+        })
+    };
+    let far = vec![1e9; 4];
+    for guard in [
+        Guard {
+            forget_nll: start + 4.0,
+            ..Guard::default()
+        },
+        Guard {
+            perplexity_ratio: 3.0,
+            ..Guard::default()
+        },
+    ] {
+        let (kept, record) = run_with(&tuned, "grad-ascent", &guarded(guard), &far);
+        assert_eq!(record.outcome, Outcome::Collapsed);
+        let [.., good, bad] = record.measured.as_slice() else {
+            panic!("two measurements");
+        };
+        let ratio = |m: &lethe_unlearn::Measurement| {
+            (m.utility_nll.unwrap() - record.measured[0].utility_nll.unwrap()).exp()
+        };
+        let within = |m: lethe_unlearn::Measurement| {
+            m.forget_nll <= guard.forget_nll && ratio(&m) <= guard.perplexity_ratio
+        };
+        assert!(within(*good) && !within(*bad));
+        assert_eq!((record.step, bad.step), (good.step, good.step + 1));
+        let utility = kept.network.mean_nll(&aside(&tuned).utility).0;
+        assert!((utility - good.utility_nll.unwrap()).abs() < 1e-4);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Primal-dual unlearning.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Tensor;
 
@@ -48,7 +48,7 @@ pub(crate) struct Pdu {
 impl Pdu {
     fn with_lambda<T>(&self, work: impl FnOnce(&mut f64) -> T) -> T {
         // A number cannot be left half-changed.
-        let mut lambda = self.lambda.lock().unwrap_or_else(|e| e.into_inner());
+        let mut lambda = self.lambda.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut lambda)
     }
 }
