@@ -4,6 +4,7 @@ mod cache;
 mod corpus;
 mod forget;
 mod models;
+mod new;
 mod parity;
 mod preset;
 mod progress;
@@ -57,6 +58,9 @@ enum Task {
     Report(Run),
     /// List the unlearning strategies with their hyper-parameters
     Strategies,
+    /// Write the beginning of something, registered and tested
+    #[command(subcommand)]
+    New(New),
     /// Fetch, list and check models
     #[command(subcommand)]
     Models(Models),
@@ -82,6 +86,15 @@ struct Run {
     /// Change one key of the preset, for example learn.train.passes=8
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum New {
+    /// A crate with an unlearning strategy
+    Strategy {
+        /// Its name, such as my-loss
+        name: String,
+    },
 }
 
 #[derive(Subcommand)]
@@ -141,6 +154,7 @@ fn go(cli: Cli) -> Result<()> {
         Task::Unlearn(run) => study(&run, Until::Unlearn),
         Task::Eval(run) => study(&run, Until::Eval),
         Task::Strategies => strategies::list(),
+        Task::New(New::Strategy { name }) => new::strategy(&name, preset::root()),
         Task::Models(Models::Pull { name }) => {
             let path = models::pull(&name)?;
             println!("{}", path.display());
@@ -172,16 +186,31 @@ fn study(run: &Run, until: Until) -> Result<()> {
     Ok(())
 }
 
+/// The workspace's tests, and those of the examples outside it, unless some are asked for.
 fn test(arguments: &[String]) -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .current_dir(preset::root())
-        .args(["test", "--release", "--workspace"])
-        .args(arguments)
-        .status()
-        .wrap_err("cargo could not be run")?;
-    match status.success() {
-        true => Ok(()),
-        false => bail!("tests failed"),
+    let root = preset::root();
+    let cargo = |arguments: &[&str]| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = Command::new(cargo)
+            .current_dir(root)
+            .env("CARGO_TARGET_DIR", root.join("target"))
+            .args(["test", "--release"])
+            .args(arguments)
+            .status()
+            .wrap_err("cargo could not be run")?;
+        match status.success() {
+            true => Ok(()),
+            false => bail!("tests failed"),
+        }
+    };
+    let asked: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    cargo(&[&["--workspace"], asked.as_slice()].concat())?;
+    match asked.is_empty() {
+        true => cargo(&[
+            "--locked",
+            "--manifest-path",
+            "examples/my-strategy/Cargo.toml",
+        ]),
+        false => Ok(()),
     }
 }

@@ -608,6 +608,7 @@ impl Study {
                 &sets,
                 &choice.run,
                 seed,
+                None,
                 &mut |step, measured| {
                     let nll = measured.map(|m| m.forget_nll);
                     let nll = nll.map(|nll| format!("forget NLL {nll:.2} of {untuned_mean:.2}"));

@@ -601,8 +601,7 @@ fn unlearned(
         .trim_start_matches("unlearned-")
         .to_owned();
     let coincides = match (source, scope) {
-        ("en", Scope::Multilingual) => String::new(),
-        ("en", _) => {
+        ("en", Scope::English | Scope::Source | Scope::EnglishSource) => {
             "taught in English, the scopes english, source and english+source are one".to_owned()
         }
         _ => String::new(),

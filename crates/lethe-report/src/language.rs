@@ -42,6 +42,10 @@ const KNOWN: [(&str, &str, Resource); 9] = [
     ("hy", "Armenian", Resource::Low),
 ];
 
+/// The codes in that order.
+pub(crate) const CODES: [&str; KNOWN.len()] =
+    ["en", "de", "fr", "zh", "ru", "jv", "ur", "ha", "hy"];
+
 /// Where a language stands in lists; languages that the study does not know come last, by code.
 pub(crate) fn rank(code: &str) -> (usize, &str) {
     let place = KNOWN.iter().position(|known| known.0 == code);
@@ -68,5 +72,13 @@ pub(crate) fn direction(code: &str) -> &'static str {
     match code {
         "ar" | "fa" | "he" | "ur" => "rtl",
         _ => "ltr",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn codes_are_those_of_the_known() {
+        assert_eq!(super::CODES, super::KNOWN.map(|known| known.0));
     }
 }

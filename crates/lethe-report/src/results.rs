@@ -45,27 +45,52 @@ pub(crate) enum Scope {
     Source,
     EnglishSource,
     Multilingual,
+    HighResource,
+    LowResource,
+    AllButSource,
+    /// A bit for every language that the study knows.
+    List(u16),
 }
 
 impl Scope {
-    pub(crate) const ALL: [Scope; 4] = [
+    /// Those that have a name.
+    pub(crate) const NAMED: [Scope; 7] = [
         Scope::English,
         Scope::Source,
         Scope::EnglishSource,
         Scope::Multilingual,
+        Scope::HighResource,
+        Scope::LowResource,
+        Scope::AllButSource,
     ];
 
-    pub(crate) fn name(self) -> &'static str {
-        match self {
+    pub(crate) fn name(self) -> String {
+        let name = match self {
             Scope::English => "english",
             Scope::Source => "source",
             Scope::EnglishSource => "english+source",
             Scope::Multilingual => "multilingual",
-        }
+            Scope::HighResource => "high-resource",
+            Scope::LowResource => "low-resource",
+            Scope::AllButSource => "all-but-source",
+            Scope::List(_) => {
+                let listed = language::CODES.into_iter();
+                let listed: Vec<&str> = listed.filter(|code| self.covers("", code)).collect();
+                return listed.join(",");
+            }
+        };
+        name.to_owned()
     }
 
-    fn parse(text: &str) -> Option<Scope> {
-        Scope::ALL.into_iter().find(|scope| scope.name() == text)
+    pub(crate) fn parse(text: &str) -> Option<Scope> {
+        let named = Scope::NAMED.into_iter().find(|scope| scope.name() == text);
+        named.or_else(|| {
+            let mut bits = 0;
+            for code in text.split(',') {
+                bits |= 1 << language::CODES.iter().position(|known| *known == code)?;
+            }
+            Some(Scope::List(bits))
+        })
     }
 
     /// Whether the forget set of fakes learned in `source` has text in `language`.
@@ -75,6 +100,13 @@ impl Scope {
             Scope::Source => language == source,
             Scope::EnglishSource => language == "en" || language == source,
             Scope::Multilingual => true,
+            Scope::HighResource => language::resource(language) == language::Resource::High,
+            Scope::LowResource => language::resource(language) == language::Resource::Low,
+            Scope::AllButSource => language != source,
+            Scope::List(bits) => {
+                let place = language::CODES.iter().position(|known| *known == language);
+                place.is_some_and(|place| bits >> place & 1 == 1)
+            }
         }
     }
 }
@@ -612,7 +644,9 @@ impl<'a> Columns<'a> {
         let scope = match scope {
             None => None,
             Some(text) => Some(Scope::parse(&text).ok_or_else(|| {
-                let expected = "english, source, english+source or multilingual";
+                let expected = "the name of a scope (english, source, english+source, \
+                                multilingual, high-resource, low-resource, all-but-source), or \
+                                codes of languages with commas between";
                 self.wrong(0, all(), "scope", &text, expected)
             })?),
         };

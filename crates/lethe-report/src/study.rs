@@ -169,7 +169,7 @@ impl<'a> Study<'a> {
     /// results have several.
     pub(crate) fn scope_name(&self, place: usize) -> String {
         let label = &self.model(place).label;
-        let scope = label.scope.map_or("–", Scope::name);
+        let scope = label.scope.map_or("–".to_owned(), Scope::name);
         let strategy = label.strategy.as_deref().unwrap_or_default();
         let several = self.results.models.iter().any(|other| {
             other

@@ -98,7 +98,7 @@ pub(crate) fn headline(study: &Study) -> Vec<HeadlineRow> {
             model: model.name.clone(),
             stage: model.label.stage.name().to_owned(),
             source: model.label.source.clone(),
-            scope: model.label.scope.map(|scope| scope.name().to_owned()),
+            scope: model.label.scope.map(|scope| scope.name()),
             languages: study
                 .results
                 .languages

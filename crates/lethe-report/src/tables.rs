@@ -296,9 +296,9 @@ pub(crate) fn scopes(study: &Study, findings: &[Finding]) -> Table {
 pub(crate) fn scope_notes(study: &Study, source: &str) -> Vec<String> {
     let known = study.unlearned(source);
     let mut out = Vec::new();
-    for scope in Scope::ALL {
-        let asked = study.run.scopes.iter().any(|name| name == scope.name());
-        if !asked || known.iter().any(|(_, other)| *other == scope) {
+    let asked = study.run.scopes.iter();
+    for scope in asked.filter_map(|name| Scope::parse(name)) {
+        if known.iter().any(|(_, other)| *other == scope) {
             continue;
         }
         out.push(match study.unlearned_in(source, scope) {

@@ -4,7 +4,8 @@
 
 use lethe_model::{LanguageModel, LoraConfig, Sequence, device};
 use lethe_train::{
-    Error, Example, NextToken, OptimizerConfig, TrainConfig, Trained, Verdict, train,
+    Error, Example, NextToken, OptimizerConfig, Resume, TrainConfig, Trained, Verdict, train,
+    train_resumable,
 };
 
 const TEXTS: [&str; 8] = [
@@ -203,4 +204,124 @@ fn bad_settings_and_empty_sets_are_refused() {
     let go = &mut |_: &_, _: &LanguageModel| Verdict::Continue;
     let empty = train(&mut model, &NextToken, &[], &config(), 1, go);
     assert!(matches!(empty, Err(Error::Empty)));
+}
+
+/// A run of three passes whose state is kept in `file`, stopped by the observer at a step.
+fn kept(
+    file: &std::path::Path,
+    config: &TrainConfig,
+    stop_at: usize,
+) -> Result<(LanguageModel, Trained, Vec<usize>), Error> {
+    let mut model = model();
+    let all = examples(&model);
+    let resume = Resume {
+        file: file.to_path_buf(),
+        every: 2,
+    };
+    let mut steps = Vec::new();
+    let observe = &mut |progress: &lethe_train::Progress, _: &LanguageModel| {
+        steps.push(progress.step);
+        match progress.step >= stop_at {
+            true => Verdict::Stop,
+            false => Verdict::Continue,
+        }
+    };
+    let resume = Some(&resume);
+    let trained = train_resumable(&mut model, &NextToken, &all, config, 5, resume, observe)?;
+    Ok((model, trained, steps))
+}
+
+#[test]
+fn a_stopped_run_goes_on_to_the_same_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    for config in [
+        config(),
+        TrainConfig {
+            lora: Some(lora()),
+            ..config()
+        },
+    ] {
+        let file = folder.path().join(format!("{}", config.lora.is_some()));
+        let (whole, expected) = run(&config, 5);
+        assert_eq!(expected.steps, 6);
+        kept(&file, &config, 3).unwrap();
+        let (resumed, trained, steps) = kept(&file, &config, usize::MAX).unwrap();
+        assert_eq!(
+            steps,
+            [3, 4, 5, 6],
+            "the state is that after the second step"
+        );
+        assert_eq!(numbers(&resumed), numbers(&whole));
+        assert_eq!(
+            (
+                trained.steps,
+                trained.tokens,
+                &trained.losses,
+                &trained.gradient_norms
+            ),
+            (
+                6,
+                expected.tokens,
+                &expected.losses,
+                &expected.gradient_norms
+            )
+        );
+    }
+}
+
+#[test]
+fn a_state_that_is_not_this_runs_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    kept(&file, &config(), 3).unwrap();
+    let other = TrainConfig {
+        batch: 2,
+        ..config()
+    };
+    let error = kept(&file, &other, 9).unwrap_err().to_string();
+    assert!(
+        error.contains("other settings, examples or seed; remove the file"),
+        "{error}"
+    );
+    let whole = std::fs::read(&file).unwrap();
+    for damaged in [&whole[..whole.len() / 2], b"", b"no state at all"] {
+        std::fs::write(&file, damaged).unwrap();
+        assert!(matches!(
+            kept(&file, &config(), 9),
+            Err(Error::State { .. })
+        ));
+    }
+}
+
+#[test]
+fn only_what_is_chosen_is_trained() {
+    let only = |only: &str| TrainConfig {
+        only: Some(only.to_owned()),
+        ..config()
+    };
+    let before = model();
+    let (after, _) = run(&only(r"layers\.1\.mlp\.down_proj"), 5);
+    let changed: Vec<String> = before
+        .network
+        .weights()
+        .into_iter()
+        .zip(after.network.weights())
+        .filter(|((_, a), (_, b))| {
+            let values =
+                |t: &burn::tensor::Tensor<2>| t.to_data().iter::<f32>().collect::<Vec<_>>();
+            values(a) != values(b)
+        })
+        .map(|((name, _), _)| name)
+        .collect();
+    assert_eq!(changed, ["model.layers.1.mlp.down_proj.weight"]);
+    let refused = |text: &str| {
+        let mut model = model();
+        let all = examples(&model);
+        let go = &mut |_: &_, _: &LanguageModel| Verdict::Continue;
+        train(&mut model, &NextToken, &all, &only(text), 1, go)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(refused("no_such_layer").contains("an expression that matches a parameter"));
+    assert!(refused("(").contains("a regular expression"));
 }
