@@ -176,6 +176,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let clone = folder.path();
         copy(root(), clone);
+        // Built beside the repository's own programs, under another name.
+        let manifest = clone.join("xtask/Cargo.toml");
+        let text = std::fs::read_to_string(&manifest).expect("readable");
+        let bin = "[[bin]]\nname = \"xtask-clone\"\npath = \"src/main.rs\"\n\n[dependencies]\n";
+        let text = text.replacen("[dependencies]\n", bin, 1);
+        std::fs::write(&manifest, text).expect("writable");
         strategy("some-loss", clone).expect("it is written");
         let cargo = |arguments: &[&str]| {
             let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -195,6 +201,8 @@ mod tests {
             "--release",
             "--package",
             "xtask",
+            "--bin",
+            "xtask-clone",
             "--",
             "strategies",
         ]);
