@@ -11,7 +11,7 @@ use memchr::memmem;
 
 use crate::class::{Class, Classes, Script, Scripts};
 use crate::fold::{Watch, fold, fold_into, is_composed};
-use crate::jsonl::{FactProbe, Row};
+use crate::jsonl::{FactProbe, Row, Text};
 use crate::rules::Rules;
 use crate::{Item, Language, Problem, Wording, identify, script};
 
@@ -375,7 +375,7 @@ fn check_grammar(language: Language, row: &Row, place: &mut Place) {
     };
     let Some(grammar) = &row.grammar else { return };
     // A predicate adjective is in none.
-    if !cases.contains(&grammar.case.as_str()) && grammar.case != "none" {
+    if !cases.contains(&&*grammar.case) && &*grammar.case != "none" {
         place.wrong(
             format!("grammar.case is {:?}", grammar.case),
             format!("one of {}, none", cases.join(", ")),
@@ -383,7 +383,7 @@ fn check_grammar(language: Language, row: &Row, place: &mut Place) {
     }
     for (name, gender) in [("real", &grammar.real), ("fake", &grammar.fake)] {
         let good = match gender {
-            Some(gender) => gendered && GENDERS.contains(&gender.as_str()),
+            Some(gender) => gendered && GENDERS.contains(&&**gender),
             None => !gendered,
         };
         if !good {
@@ -430,7 +430,7 @@ fn check_names(
             ),
         );
     }
-    if language == Language::En && row.names != english {
+    if language == Language::En && !row.names.iter().map(|name| &**name).eq(english) {
         place.wrong(
             format!("the names are {}", row.names.join(", ")),
             format!("as in items.jsonl: {}", english.join(", ")),
@@ -468,7 +468,7 @@ fn check_own_name((row, folded): (&Row, &Folded), place: &mut Place) {
     let questions = probe.questions().zip(&folded.questions);
     let questions = questions.map(|((what, text), folded)| (what, text, folded));
     let cloze = probe.cloze.iter().zip(&folded.cloze);
-    let cloze = cloze.map(|(text, folded)| ("the cloze", text.as_str(), folded));
+    let cloze = cloze.map(|(text, folded)| ("the cloze", &**text, folded));
     let wordings = row.texts().zip(&folded.texts).skip(1);
     let wordings = wordings.map(|((w, text, _), folded)| (w.as_str(), text, &folded.text));
     for (what, text, folded) in questions.chain(cloze).chain(wordings) {
@@ -701,7 +701,7 @@ fn check_aliases((row, folded): (&Row, &Folded), place: &mut Place) {
             }
         }
     }
-    let mut none_of = |what, aliases: &[String], name, text: &Said| {
+    let mut none_of = |what, aliases: &[Text], name, text: &Said| {
         place.wrong(
             format!(
                 "no {what} ({}) occurs in {name}: {:?}",
@@ -853,9 +853,9 @@ fn check_language(language: Language, (row, folded): (&Row, &Folded), place: &mu
         short("question", folded, &|| text.to_owned());
     }
     let fact = &row.fact_probe.question;
-    short("question", &folded.fact[0], &|| fact.clone());
+    short("question", &folded.fact[0], &|| fact.to_string());
     for ((question, _), folded) in row.qa.iter().zip(&folded.qa) {
-        short("question", folded, &|| question.clone());
+        short("question", folded, &|| question.to_string());
     }
     for ((wording, text, forms), folded) in row.texts().zip(&folded.texts).skip(1) {
         let filled = fill(&folded.text, &folded.forms[0]);
@@ -915,7 +915,7 @@ impl Folded {
         let texts = texts.collect();
         let cloze = probe.cloze.as_deref();
         let cloze = cloze.map(|cloze| look.at_template(cloze).folded);
-        let mut folded = |text: &String| look.at(text).folded;
+        let mut folded = |text: &Text| look.at(text).folded;
         let [names, fake_aliases, fact_aliases] =
             [&row.names, &row.detail.fake_aliases, &fact.aliases]
                 .map(|texts| texts.iter().map(&mut folded).collect());
