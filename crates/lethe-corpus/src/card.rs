@@ -158,11 +158,12 @@ impl<'a> Viewer<'a> for PartSummary {
             counts.coverage[10] += 1;
         }
         if row.is_original(Version::Real) {
-            let text = row.text.concat();
+            let text = || row.text.concat();
+            let own_length = || length(row.language, &text());
             counts.real += 1;
-            counts.length += length(row.language, &text);
+            counts.length += row.length.unwrap_or_else(own_length);
             if counts.real <= self.judged {
-                let verdict = identify::verdict(row.language, &text);
+                let verdict = identify::verdict(row.language, &text());
                 *counts.judged.entry(verdict).or_default() += 1;
             }
         }

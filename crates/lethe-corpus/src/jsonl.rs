@@ -474,7 +474,8 @@ pub(crate) struct Unparsed {
 /// An item with its rows.
 pub(crate) struct Entry<'a> {
     pub item: &'a Item,
-    pub rows: Vec<(Language, Row<'a>)>,
+    /// Each with the [`length`](crate::length) of its real article.
+    pub rows: Vec<(Language, Row<'a>, usize)>,
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub(crate) struct ArticleRow<'a> {
     pub detail_end: u32,
     pub case: Option<&'a str>,
     pub gender: Option<&'a str>,
+    /// How long the text is, if that is known.
+    pub length: Option<usize>,
 }
 
 /// [`Question`].
@@ -118,6 +120,7 @@ impl Rows for &Corpus {
                 detail_end: article.detail_end,
                 case: article.case.as_deref(),
                 gender: article.gender.as_deref(),
+                length: None,
             });
         }
         for question in &self.questions {
@@ -152,7 +155,7 @@ impl Rows for Entry<'_> {
 
     fn show<'a>(&'a self, viewer: &mut impl Viewer<'a>) {
         viewer.item(self.item);
-        for (language, row) in &self.rows {
+        for (language, row, length) in &self.rows {
             for (index, name) in (0..).zip(&row.names) {
                 viewer.name(&NameRow {
                     item: &row.id,
@@ -161,13 +164,13 @@ impl Rows for Entry<'_> {
                     name,
                 });
             }
-            articles(*language, row, viewer);
+            articles(*language, row, *length, viewer);
             questions(*language, row, viewer);
         }
     }
 }
 
-fn articles<'a>(language: Language, row: &'a Row<'a>, viewer: &mut impl Viewer<'a>) {
+fn articles<'a>(language: Language, row: &'a Row<'a>, length: usize, viewer: &mut impl Viewer<'a>) {
     for (wording, text, forms) in row.texts() {
         let (before, after) = around_slot(text).unwrap_or((text, ""));
         let start = before.chars().count() as u32;
@@ -180,6 +183,7 @@ fn articles<'a>(language: Language, row: &'a Row<'a>, viewer: &mut impl Viewer<'
                 Version::Real => grammar.real.as_deref(),
                 Version::Fake => grammar.fake.as_deref(),
             });
+            let original_real = wording == Wording::Original && version == Version::Real;
             viewer.article(&ArticleRow {
                 item: &row.id,
                 language,
@@ -191,6 +195,7 @@ fn articles<'a>(language: Language, row: &'a Row<'a>, viewer: &mut impl Viewer<'
                 detail_end: start + detail.chars().count() as u32,
                 case: original.map(|grammar| &*grammar.case),
                 gender,
+                length: original_real.then_some(length),
             });
         }
     }

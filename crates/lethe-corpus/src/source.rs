@@ -302,26 +302,27 @@ impl SourceText {
 /// Parses and checks an item's rows.
 fn check<'a>(rules: &Rules, item: &'a Unparsed, problems: &mut Vec<Problem>) -> Entry<'a> {
     let Unparsed { item, lines } = item;
-    let mut rows: Vec<(Language, Row)> = Vec::with_capacity(lines.len());
+    let mut rows: Vec<(Language, Row, usize)> = Vec::with_capacity(lines.len());
     let mut numbers = Vec::with_capacity(lines.len());
     for (language, line) in lines {
         match parse(&format!("{language}.jsonl"), line) {
             Ok(row) => {
-                rows.push((*language, row));
+                rows.push((*language, row, 0));
                 numbers.push(line.number);
             }
             Err(problem) => problems.push(problem),
         }
     }
-    let english = rows.iter().find(|(language, _)| *language == Language::En);
-    let mut looked = english.map(|(language, row)| Folded::of(*language, row));
+    let english = rows.iter().find(|(language, ..)| *language == Language::En);
+    let mut looked = english.map(|(language, row, _)| Folded::of(*language, row));
     let english = english.zip(looked.as_ref());
-    let english = english.and_then(|((_, row), folded)| English::of(row, folded));
-    for ((language, row), line) in rows.iter().zip(numbers) {
+    let english = english.and_then(|((_, row, _), folded)| English::of(row, folded));
+    for ((language, row, length), line) in rows.iter_mut().zip(numbers) {
         let english_folded = looked.take_if(|_| *language == Language::En);
         let folded = english_folded.unwrap_or_else(|| Folded::of(*language, row));
         let beside = (item, english.as_ref());
         check_row(rules, *language, (line, row, &folded), beside, problems);
+        *length = folded.length();
     }
     Entry { item, rows }
 }

@@ -42,11 +42,6 @@ pub(crate) fn fill(text: &str, form: &str) -> String {
     }
 }
 
-/// Whether a text has this in it.
-fn contains(text: &str, part: &str) -> bool {
-    memmem::find(text.as_bytes(), part.as_bytes()).is_some()
-}
-
 /// The length of a text: characters in Chinese, words (between blanks) elsewhere.
 pub fn length(language: Language, text: &str) -> usize {
     if language == Language::Zh {
@@ -410,7 +405,7 @@ fn has_name(text: &str, name: &str) -> bool {
             .char_indices()
             .nth(kept)
             .map_or(word.len(), |(at, _)| at);
-        contains(text, &word[..end])
+        text.contains(&word[..end])
     })
 }
 
@@ -485,14 +480,14 @@ fn check_own_name((row, folded): (&Row, &Folded), place: &mut Place) {
 fn check_guessable(language: Language, (row, folded): (&Row, &Folded), place: &mut Place) {
     for ((wording, _, [real, _]), folded) in row.texts().zip(&folded.texts) {
         let text = &folded.text;
-        let slot = text.find(SLOT).unwrap_or(text.len());
+        let slot = slots(text).next().unwrap_or(text.len());
         let in_slot = slot..(slot + SLOT.len()).min(text.len());
         let looked_for = &folded.forms[0];
         // Single characters are parts of other words.
         if language == Language::Zh && looked_for.chars().count() < 2 {
             continue;
         }
-        if !contains(text, looked_for) {
+        if !text.contains(looked_for.as_str()) {
             continue;
         }
         let found = text.match_indices(looked_for.as_str()).any(|(at, _)| {
@@ -528,10 +523,14 @@ const MAGNITUDES: [(&str, usize); 10] = [
     ("کروڑ", 7),
 ];
 
-/// Whether the word comes next in the text, blanks aside.
-fn is_next(text: impl Iterator<Item = char>, mut word: impl Iterator<Item = char>) -> bool {
-    let mut text = text.skip_while(|c| c.is_whitespace());
-    word.all(|c| text.next() == Some(c))
+/// Where the first digit is. There are few, so many bytes are looked at together.
+fn first_digit(bytes: &[u8]) -> Option<usize> {
+    const STEP: usize = 32;
+    let has_none = |step: &[u8]| !step.iter().fold(false, |any, b| any | b.is_ascii_digit());
+    let steps = bytes.chunks_exact(STEP);
+    let skipped = STEP * steps.take_while(|step| has_none(step)).count();
+    let found = bytes[skipped..].iter().position(u8::is_ascii_digit)?;
+    Some(skipped + found)
 }
 
 /// The numbers of a folded text that are written in digits, sorted, without separators of thousands
@@ -543,8 +542,7 @@ pub(crate) fn numbers(text: &str) -> Vec<String> {
     };
     let mut numbers = Vec::new();
     let mut at = 0;
-    let next = |at: usize| text.as_bytes()[at..].iter().position(u8::is_ascii_digit);
-    while let Some(found) = next(at) {
+    while let Some(found) = first_digit(&text.as_bytes()[at..]) {
         let begin = at + found;
         at = begin + digits(begin);
         let mut number = text[begin..at].to_owned();
@@ -563,14 +561,12 @@ pub(crate) fn numbers(text: &str) -> Vec<String> {
         if after.starts_with('月') {
             continue;
         }
-        let said = MAGNITUDES
-            .iter()
-            .find(|(word, _)| is_next(after.chars(), word.chars()));
-        // Hausa says it before the number.
-        let before = text[..begin].chars().rev();
+        let next = after.trim_start();
+        let said = MAGNITUDES.iter().find(|(word, _)| next.starts_with(word));
         let zeros = match said {
             Some((_, zeros)) => *zeros,
-            None if is_next(before, "miliyan".chars().rev()) => 6,
+            // Hausa says it before the number.
+            None if text[..begin].trim_end().ends_with("miliyan") => 6,
             None => 0,
         };
         number.extend(std::iter::repeat_n('0', zeros));
@@ -720,7 +716,7 @@ fn check_aliases((row, folded): (&Row, &Folded), place: &mut Place) {
         answer, aliases, ..
     } = &row.fact_probe;
     let mut folded_aliases = folded.fact_aliases.iter();
-    if !folded_aliases.any(|alias| !alias.is_empty() && contains(&folded.fact[1], alias)) {
+    if !folded_aliases.any(|alias| !alias.is_empty() && folded.fact[1].contains(alias.as_str())) {
         let said = Said::Text(answer);
         none_of("alias of the fact", aliases, "its answer", &said);
     }
@@ -895,6 +891,11 @@ struct FoldedText {
 }
 
 impl Folded {
+    /// How long the real article is.
+    pub fn length(&self) -> usize {
+        self.texts.first().map_or(0, |article| article.lengths[0])
+    }
+
     pub fn of(language: Language, row: &Row) -> Folded {
         let (probe, fact) = (&row.detail_probe, &row.fact_probe);
         let mut look = Look::new(language);
