@@ -89,19 +89,13 @@ impl Source {
             .map(|(language, lines)| (*language, lines.of(&wanted, &mut self.problems).into_iter()))
             .collect();
         drop(wanted);
-        let of_next = || {
+        let unparsed = items.into_iter().map(|item| {
             let lines = found.iter_mut();
-            lines
-                .filter_map(|(language, found)| Some((*language, found.next()??)))
-                .collect()
-        };
-        let lines = std::iter::repeat_with(of_next);
-        let unparsed = items.into_iter().zip(lines);
-        Some(
-            unparsed
-                .map(|(item, lines)| Unparsed { item, lines })
-                .collect(),
-        )
+            let lines = lines.filter_map(|(language, lines)| Some((*language, lines.next()??)));
+            let lines = lines.collect();
+            Unparsed { item, lines }
+        });
+        Some(unparsed.collect())
     }
 
     /// The rows of items, and what is wrong with them.
@@ -168,7 +162,7 @@ pub fn build(folder: &Path, out: &Path, layout: Layout) -> Result<Built, Error> 
     let mut before = 0;
     let mut read = source.read();
     let mut parts = Vec::new();
-    // Three chunks are under way: one is read, one checked, one written.
+    // Three chunks are under way at a time: one is read, one checked, one written.
     while read.is_some() || !parts.is_empty() {
         let items = read.unwrap_or_default();
         let first = before;
