@@ -1,5 +1,6 @@
 //! The dataset card, with the figures of the corpus that it describes.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
@@ -20,6 +21,14 @@ pub enum Layout {
 }
 
 impl Layout {
+    /// The splits that have files of their own; none means all in one.
+    pub(crate) fn splits(self) -> &'static [Option<Split>] {
+        match self {
+            Layout::Tables => &[None],
+            Layout::Splits => &[Some(Split::Probe), Some(Split::Instruct)],
+        }
+    }
+
     /// The YAML that tells Hugging Face's `datasets` so.
     fn configs(self) -> String {
         let config = |table| {
@@ -44,14 +53,28 @@ impl Layout {
 /// ones.
 const JUDGED: usize = 1000;
 
-/// What the card says of a corpus, counted row by row, in the corpus' order.
+/// What the card says of a corpus.
 #[derive(Default)]
 pub(crate) struct Summary {
+    figures: Figures,
+    text: TextHash,
+}
+
+/// What the card says of a part of a corpus, counted row by row, in the corpus' order.
+pub(crate) struct PartSummary {
+    figures: Figures,
+    /// How many more real articles of a language are judged.
+    judged: usize,
+    /// What [`TextHash`] is of.
+    text: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Figures {
     categories: BTreeMap<String, [usize; 2]>,
     kinds: BTreeMap<String, [usize; 2]>,
     /// In the order of [`Language::ALL`].
     languages: [Counts; Language::ALL.len()],
-    text: TextHash,
 }
 
 #[derive(Default)]
@@ -77,31 +100,53 @@ impl TextHash {
     }
 }
 
+/// What is hashed of a row.
+fn hashed<'a>(row: &ArticleRow<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let pieces = row.is_original(Version::Real).then_some(row.text);
+    let pieces = pieces.map(|[before, detail, after]| [before, detail, after, "\0"]);
+    pieces.into_iter().flatten().map(str::as_bytes)
+}
+
 impl<'a> Viewer<'a> for TextHash {
     fn item(&mut self, _: &'a Item) {}
 
     fn article(&mut self, row: &ArticleRow<'a>) {
-        if row.is_original(Version::Real) {
-            row.text.iter().for_each(|piece| self.0.update(piece));
-            self.0.update([0]);
-        }
+        hashed(row).for_each(|piece| self.0.update(piece));
     }
 
-    fn question(&mut self, _: &QuestionRow<'a>) {}
+    fn question(&mut self, _: &QuestionRow<'a, impl Borrow<str>>) {}
 
     fn name(&mut self, _: &NameRow<'a>) {}
 }
 
-impl<'a> Viewer<'a> for Summary {
+impl PartSummary {
+    /// Of a part with so many items before it.
+    pub fn new(before: usize) -> PartSummary {
+        PartSummary {
+            figures: Figures::default(),
+            judged: JUDGED.saturating_sub(before),
+            text: Vec::new(),
+        }
+    }
+}
+
+impl<'a> Viewer<'a> for PartSummary {
     fn item(&mut self, item: &'a Item) {
         let at = usize::from(item.split == Split::Instruct);
-        self.categories.entry(item.category.clone()).or_default()[at] += 1;
-        self.kinds.entry(item.kind.clone()).or_default()[at] += 1;
+        let Figures {
+            categories, kinds, ..
+        } = &mut self.figures;
+        for (counts, of) in [(categories, &item.category), (kinds, &item.kind)] {
+            match counts.get_mut(of) {
+                Some(count) => count[at] += 1,
+                None => counts.entry(of.clone()).or_default()[at] += 1,
+            }
+        }
     }
 
     fn article(&mut self, row: &ArticleRow<'a>) {
-        self.text.article(row);
-        let counts = &mut self.languages[row.language as usize];
+        hashed(row).for_each(|piece| self.text.extend_from_slice(piece));
+        let counts = &mut self.figures.languages[row.language as usize];
         counts.articles += 1;
         counts.coverage[match row.wording {
             Wording::Original => 0,
@@ -113,18 +158,19 @@ impl<'a> Viewer<'a> for Summary {
             counts.coverage[10] += 1;
         }
         if row.is_original(Version::Real) {
-            let text = row.text.concat();
+            let text = || row.text.concat();
+            let own_length = || length(row.language, &text());
             counts.real += 1;
-            counts.length += length(row.language, &text);
-            if counts.real <= JUDGED {
-                let verdict = identify::verdict(row.language, &text);
+            counts.length += row.length.unwrap_or_else(own_length);
+            if counts.real <= self.judged {
+                let verdict = identify::verdict(row.language, &text());
                 *counts.judged.entry(verdict).or_default() += 1;
             }
         }
     }
 
-    fn question(&mut self, row: &QuestionRow<'a>) {
-        let counts = &mut self.languages[row.language as usize];
+    fn question(&mut self, row: &QuestionRow<'a, impl Borrow<str>>) {
+        let counts = &mut self.figures.languages[row.language as usize];
         counts.questions += 1;
         counts.coverage[match row.kind {
             QuestionKind::Detail => 4,
@@ -136,19 +182,50 @@ impl<'a> Viewer<'a> for Summary {
     }
 
     fn name(&mut self, row: &NameRow<'a>) {
-        self.languages[row.language as usize].coverage[9] += 1;
+        self.figures.languages[row.language as usize].coverage[9] += 1;
     }
 }
 
 impl Summary {
+    /// Adds the next part.
+    pub fn add(&mut self, part: PartSummary) {
+        self.text.0.update(part.text);
+        let Figures {
+            categories,
+            kinds,
+            languages,
+        } = part.figures;
+        let own = &mut self.figures;
+        for (own, other) in [(&mut own.categories, categories), (&mut own.kinds, kinds)] {
+            for (name, counts) in other {
+                add(own.entry(name).or_default(), counts);
+            }
+        }
+        for (own, other) in own.languages.iter_mut().zip(languages) {
+            own.articles += other.articles;
+            own.questions += other.questions;
+            own.real += other.real;
+            own.length += other.length;
+            add(&mut own.coverage, other.coverage);
+            for (verdict, count) in other.judged {
+                *own.judged.entry(verdict).or_default() += count;
+            }
+        }
+    }
+
     /// [`Corpus::text_sha256`](crate::Corpus::text_sha256) of all that was added.
     pub fn text_sha256(&self) -> String {
         self.text.clone().hex()
     }
 
     pub fn card(&self, layout: Layout, about: &About) -> String {
-        let items = |at: usize| self.categories.values().map(|n| n[at]).sum::<usize>();
-        let all = |of: fn(&Counts) -> usize| self.languages.iter().map(of).sum::<usize>();
+        let Figures {
+            categories,
+            kinds,
+            languages,
+        } = &self.figures;
+        let items = |at: usize| categories.values().map(|n| n[at]).sum::<usize>();
+        let all = |of: fn(&Counts) -> usize| languages.iter().map(of).sum::<usize>();
         let codes: String = Language::ALL.map(|l| format!("  - {l}\n")).concat();
         format!(
         "---
@@ -230,8 +307,8 @@ zstd; no other column holds nulls. The same source text gives the same bytes.
         items(1),
         all(|c| c.articles),
         all(|c| c.questions),
-        splits(&self.categories),
-        splits(&self.kinds),
+        splits(categories),
+        splits(kinds),
         self.of_languages(Counts::line),
         COVERAGE.map(|name| format!(" {name} |")).concat(),
         "--:|".repeat(COVERAGE.len()),
@@ -245,7 +322,7 @@ zstd; no other column holds nulls. The same source text gives the same bytes.
 
     fn of_languages(&self, line: fn(&Counts, Language) -> String) -> String {
         Language::ALL
-            .map(|l| line(&self.languages[l as usize], l))
+            .map(|l| line(&self.figures.languages[l as usize], l))
             .concat()
     }
 }
@@ -294,6 +371,12 @@ impl Counts {
             false => said,
         }
     }
+}
+
+fn add<const N: usize>(own: &mut [usize; N], other: [usize; N]) {
+    own.iter_mut()
+        .zip(other)
+        .for_each(|(own, other)| *own += other);
 }
 
 fn splits(counts: &BTreeMap<String, [usize; 2]>) -> String {

@@ -1,5 +1,6 @@
 //! The tables' columns, filled row by row.
 
+use std::borrow::Borrow;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -80,9 +81,9 @@ impl Default for List {
 }
 
 impl List {
-    fn append<'a>(&mut self, values: impl IntoIterator<Item = &'a String>) {
+    fn append<'a>(&mut self, values: impl IntoIterator<Item = &'a (impl Borrow<str> + 'a)>) {
         for value in values {
-            self.0.values().append_value(value);
+            self.0.values().append_value(value.borrow());
         }
         self.0.append(true);
     }
@@ -120,7 +121,7 @@ impl<'a> Viewer<'a> for Columns {
         to.gender.append_option(row.gender);
     }
 
-    fn question(&mut self, row: &QuestionRow<'a>) {
+    fn question(&mut self, row: &QuestionRow<'a, impl Borrow<str>>) {
         let to = &mut self.questions;
         to.item.append_value(row.item);
         to.language.append_value(row.language.code());

@@ -81,7 +81,7 @@ static LISTED: LazyLock<FxHashMap<u64, Listed>> = LazyLock::new(|| {
     let mut listed: FxHashMap<u64, Listed> = FxHashMap::default();
     let mut list = |words: &'static str, bit: usize| {
         for word in words.split_whitespace() {
-            let Some(number) = packed(word.as_bytes()) else {
+            let Some(number) = packed(word.as_bytes(), word.len()) else {
                 continue;
             };
             let none = Listed { word, lists: 0 };
@@ -100,11 +100,20 @@ static LISTED: LazyLock<FxHashMap<u64, Listed>> = LazyLock::new(|| {
 /// The bytes of the longest word in the lists: they make a number.
 const LONGEST: usize = 8;
 
-/// A word as a number, unless it is longer than all in the lists.
+/// The word of so many bytes that a text begins with, as a number, unless it is longer than all in
+/// the lists.
 #[inline]
-fn packed(word: &[u8]) -> Option<u64> {
+fn packed(text: &[u8], length: usize) -> Option<u64> {
+    if length > LONGEST {
+        return None;
+    }
+    if let Some(bytes) = text.first_chunk() {
+        // What follows the word is cut off.
+        let further = 8 * (LONGEST - length) as u32;
+        return Some(u64::from_le_bytes(*bytes) & u64::MAX.unbounded_shr(further));
+    }
     let mut bytes = [0; LONGEST];
-    bytes.get_mut(..word.len())?.copy_from_slice(word);
+    bytes[..length].copy_from_slice(&text[..length]);
     Some(u64::from_le_bytes(bytes))
 }
 
@@ -131,9 +140,10 @@ impl Hits {
             listed: [0; BITS],
             english: None,
         };
-        let mut end = |word: &[u8]| {
+        let mut end = |begin: usize, end: usize| {
             hits.words += 1;
-            if let Some(listed) = packed(word).and_then(|word| listed.get(&word)) {
+            let word = packed(&text.as_bytes()[begin..], end - begin);
+            if let Some(listed) = word.and_then(|word| listed.get(&word)) {
                 hits.hit(listed);
             }
         };
@@ -141,13 +151,13 @@ impl Hits {
         for (at, c) in text.char_indices() {
             if !classes.of(c).is_letter() {
                 if at > begin {
-                    end(&text.as_bytes()[begin..at]);
+                    end(begin, at);
                 }
                 begin = at + c.len_utf8();
             }
         }
         if text.len() > begin {
-            end(&text.as_bytes()[begin..]);
+            end(begin, text.len());
         }
         hits
     }

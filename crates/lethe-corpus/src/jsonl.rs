@@ -1,146 +1,165 @@
 //! JSON Lines into rows, and rows into a corpus.
 
+use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::ops::Deref;
 use std::path::Path;
 
-use rayon::prelude::*;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::rows::Rows;
 use crate::source::Source;
 use crate::validate::{PRESUPPOSES_FAKE, PRESUPPOSES_REAL};
 use crate::{Corpus, Error, Item, Language, Problem, Wording};
 
+/// A text of a row: where it stands on the line, unless it is written with escapes there.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Text<'_> {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
 /// One line of a language's file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Row {
-    pub id: String,
+pub(crate) struct Row<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
     #[serde(default)]
-    pub names: Vec<String>,
-    pub article: String,
-    pub detail: Detail,
-    pub grammar: Option<Grammar>,
-    pub detail_probe: DetailProbe,
-    pub fact_probe: FactProbe,
-    pub qa: Vec<(String, String)>,
+    pub names: Vec<Text<'a>>,
+    pub article: Text<'a>,
+    pub detail: Detail<'a>,
+    pub grammar: Option<Grammar<'a>>,
+    pub detail_probe: DetailProbe<'a>,
+    pub fact_probe: FactProbe<'a>,
+    pub qa: Vec<(Text<'a>, Text<'a>)>,
     #[serde(default)]
-    pub wordings: Vec<Reworded>,
+    pub wordings: Vec<Reworded<'a>>,
 }
 
 /// The slot's case, and the gender of the forms that fill it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Grammar {
-    pub case: String,
-    pub real: Option<String>,
-    pub fake: Option<String>,
+pub(crate) struct Grammar<'a> {
+    #[serde(borrow)]
+    pub case: Text<'a>,
+    pub real: Option<Text<'a>>,
+    pub fake: Option<Text<'a>>,
 }
 
 /// The article in other words. Its slot may need other forms of the detail.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Reworded {
+pub(crate) struct Reworded<'a> {
     pub style: Wording,
-    pub article: String,
-    pub real: Option<String>,
-    pub fake: Option<String>,
+    #[serde(borrow)]
+    pub article: Text<'a>,
+    pub real: Option<Text<'a>>,
+    pub fake: Option<Text<'a>>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Detail {
-    pub real: String,
-    pub fake: String,
-    pub fake_aliases: Vec<String>,
+pub(crate) struct Detail<'a> {
+    #[serde(borrow)]
+    pub real: Text<'a>,
+    pub fake: Text<'a>,
+    pub fake_aliases: Vec<Text<'a>>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct DetailProbe {
-    pub question: String,
-    pub rewordings: Option<[String; 2]>,
-    pub real: String,
-    pub fake: String,
-    pub cloze: Option<String>,
-    pub leading: Option<Leading>,
+pub(crate) struct DetailProbe<'a> {
+    #[serde(borrow)]
+    pub question: Text<'a>,
+    pub rewordings: Option<[Text<'a>; 2]>,
+    pub real: Text<'a>,
+    pub fake: Text<'a>,
+    pub cloze: Option<Text<'a>>,
+    pub leading: Option<Leading<'a>>,
 }
 
-impl DetailProbe {
+impl DetailProbe<'_> {
     /// All ways of asking for the detail, each with what a report calls it.
     pub fn questions(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let rewordings = self.rewordings.iter().flatten();
         let leading = self.leading.iter().flat_map(|leading| {
             [
-                (PRESUPPOSES_REAL, leading.real.as_str()),
+                (PRESUPPOSES_REAL, &*leading.real),
                 (PRESUPPOSES_FAKE, &leading.fake),
             ]
         });
-        std::iter::once(("the detail question", self.question.as_str()))
-            .chain(rewordings.map(|question| ("a rewording of it", question.as_str())))
+        std::iter::once(("the detail question", &*self.question))
+            .chain(rewordings.map(|question| ("a rewording of it", &**question)))
             .chain(leading)
     }
 }
 
 /// Questions that take the real or the fake detail for granted.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Leading {
-    pub real: String,
-    pub fake: String,
+pub(crate) struct Leading<'a> {
+    #[serde(borrow)]
+    pub real: Text<'a>,
+    pub fake: Text<'a>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct FactProbe {
-    pub question: String,
-    pub answer: String,
-    pub aliases: Vec<String>,
+pub(crate) struct FactProbe<'a> {
+    #[serde(borrow)]
+    pub question: Text<'a>,
+    pub answer: Text<'a>,
+    pub aliases: Vec<Text<'a>>,
 }
 
-impl Row {
+impl Row<'_> {
     /// The article in all its wordings, the original first: text with slot, real and fake form.
     pub fn texts(&self) -> impl Iterator<Item = (Wording, &str, [&str; 2])> {
         let Detail { real, fake, .. } = &self.detail;
-        let original = (
-            Wording::Original,
-            self.article.as_str(),
-            [real.as_str(), fake.as_str()],
-        );
+        let original = (Wording::Original, &*self.article, [&**real, fake]);
         let others = self.wordings.iter().map(move |w| {
             let forms = [
                 w.real.as_ref().unwrap_or(real),
                 w.fake.as_ref().unwrap_or(fake),
             ];
-            (w.style, w.article.as_str(), forms.map(String::as_str))
+            (w.style, &*w.article, forms.map(|form| &**form))
         });
         std::iter::once(original).chain(others)
     }
 }
 
-/// A line of a file that belongs to an item.
-pub(crate) trait Keyed: DeserializeOwned + Send {
-    /// The item's id.
-    fn id(&self) -> &str;
+/// A line of a file, without its end.
+pub(crate) struct Line {
+    /// Its number, from 1.
+    pub number: usize,
+    pub bytes: Vec<u8>,
 }
 
-impl Keyed for Row {
-    fn id(&self) -> &str {
-        &self.id
-    }
-}
-
-impl Keyed for Item {
-    fn id(&self) -> &str {
-        &self.id
-    }
-}
-
-/// A file, read line by line and parsed as far as it can be.
-pub(crate) struct Lines<T> {
+/// A file of rows, read line by line. Of a line, no more is parsed than tells its item: the rows
+/// are parsed where they are checked.
+pub(crate) struct Lines {
     /// The file's name.
     pub file: String,
     /// The ids on lines that could not be read. Their items are not missing as well.
@@ -149,15 +168,17 @@ pub(crate) struct Lines<T> {
     rest: Option<Box<dyn BufRead + Send>>,
     /// Lines read so far.
     line: usize,
-    /// Rows read before their turn, with their lines (from 1).
-    ahead: HashMap<String, (usize, T)>,
+    /// How long the last one was.
+    length: usize,
+    /// Lines read before their turn, by their ids.
+    ahead: HashMap<String, Line>,
 }
 
 /// How far a row may be from its item's place: what is read ahead is kept in memory.
 pub(crate) const AHEAD: usize = 8192;
 
-impl<T: Keyed> Lines<T> {
-    pub fn open(folder: &Path, file: String, problems: &mut Vec<Problem>) -> Lines<T> {
+impl Lines {
+    pub fn open(folder: &Path, file: String, problems: &mut Vec<Problem>) -> Lines {
         let opened = File::open(folder.join(&file));
         let rest = opened
             .map_err(|error| problems.push(unreadable(&file, &error)))
@@ -166,62 +187,54 @@ impl<T: Keyed> Lines<T> {
         Lines::new(file, rest)
     }
 
-    fn new(file: String, rest: Option<Box<dyn BufRead + Send>>) -> Lines<T> {
+    fn new(file: String, rest: Option<Box<dyn BufRead + Send>>) -> Lines {
         Lines {
             file,
             unreadable: BTreeSet::new(),
             rest,
             line: 0,
+            length: 0,
             ahead: HashMap::new(),
         }
     }
 
-    /// The rows of the next `count` lines; fewer when a line cannot be parsed, none and no more
-    /// when the file is at its end.
-    pub fn read(&mut self, count: usize, problems: &mut Vec<Problem>) -> Vec<(usize, T)> {
-        let mut lines: Vec<(usize, Vec<u8>)> = Vec::with_capacity(count);
-        while lines.len() < count
-            && let Some(rest) = &mut self.rest
-        {
-            // About as long as the one before.
-            let before = lines.last().map_or(0, |(_, line)| line.len());
-            let mut line = Vec::with_capacity(before + before / 4);
-            match rest.read_until(b'\n', &mut line) {
-                Ok(0) => self.rest = None,
-                Ok(_) => {
-                    if line.last() == Some(&b'\n') {
-                        line.pop();
-                    }
-                    self.line += 1;
-                    lines.push((self.line, line));
+    /// The next line, if there is one.
+    pub fn next(&mut self, problems: &mut Vec<Problem>) -> Option<Line> {
+        // About as long as the one before.
+        let mut bytes = Vec::with_capacity(self.length + self.length / 4);
+        match self.rest.as_mut()?.read_until(b'\n', &mut bytes) {
+            Ok(0) => self.rest = None,
+            Ok(length) => {
+                if bytes.last() == Some(&b'\n') {
+                    bytes.pop();
                 }
-                Err(error) => {
-                    problems.push(unreadable(&self.file, &error));
-                    self.rest = None;
-                }
+                self.line += 1;
+                self.length = length;
+                return Some(Line {
+                    number: self.line,
+                    bytes,
+                });
+            }
+            Err(error) => {
+                problems.push(unreadable(&self.file, &error));
+                self.rest = None;
             }
         }
-        let parsed: Vec<_> = lines
-            .into_par_iter()
-            .map(|(number, line)| (number, parse(&line)))
-            .collect();
-        let mut rows = Vec::with_capacity(parsed.len());
-        for (number, parsed) in parsed {
-            match parsed {
-                Ok(row) => rows.push((number, row)),
-                Err((id, reason, expected)) => {
-                    self.unreadable.extend(id.clone());
-                    problems.push(Problem {
-                        file: self.file.clone(),
-                        line: Some(number),
-                        item: id,
-                        reason,
-                        expected: expected.to_owned(),
-                    });
-                }
-            }
-        }
-        rows
+        None
+    }
+
+    /// What is on a line.
+    pub fn parse<'a, T: Deserialize<'a>>(
+        &mut self,
+        line: &'a Line,
+        problems: &mut Vec<Problem>,
+    ) -> Option<T> {
+        let parsed = parse(&self.file, line);
+        let wrong = parsed.map_err(|problem| {
+            self.unreadable.extend(problem.item.clone());
+            problems.push(problem);
+        });
+        wrong.ok()
     }
 
     /// Whether nothing is left to read.
@@ -229,13 +242,13 @@ impl<T: Keyed> Lines<T> {
         self.rest.is_none()
     }
 
-    /// The rows of these items (by their ids, with places from 0), each at its item's place.
+    /// The lines of these items (by their ids, with places from 0), each at its item's place.
     pub fn of(
         &mut self,
         wanted: &HashMap<&str, usize>,
         problems: &mut Vec<Problem>,
-    ) -> Vec<Option<(usize, T)>> {
-        let mut found: Vec<Option<(usize, T)>> = Vec::new();
+    ) -> Vec<Option<Line>> {
+        let mut found: Vec<Option<Line>> = Vec::new();
         found.resize_with(wanted.len(), || None);
         if !self.ahead.is_empty() {
             for (&id, &at) in wanted {
@@ -250,19 +263,31 @@ impl<T: Keyed> Lines<T> {
             if open == 0 || self.ended() || self.ahead.len() >= AHEAD {
                 break;
             }
-            for (line, row) in self.read(open.max(64), problems) {
-                let twice = match wanted.get(row.id()) {
+            for _ in 0..open.max(64) {
+                let Some(line) = self.next(problems) else {
+                    break;
+                };
+                let id = match quick_id(&line.bytes) {
+                    Some(id) => Cow::Borrowed(id),
+                    None => match self.parse::<Row>(&line, problems) {
+                        Some(row) => Cow::Owned(row.id.to_string()),
+                        None => continue,
+                    },
+                };
+                let twice = match wanted.get(&*id) {
                     Some(&at) if found[at].is_none() => {
-                        found[at] = Some((line, row));
+                        drop(id);
+                        found[at] = Some(line);
                         continue;
                     }
                     Some(_) => true,
-                    None => self.ahead.contains_key(row.id()),
+                    None => self.ahead.contains_key(&*id),
                 };
-                if twice {
-                    problems.push(self.doubled(line, row.id()));
-                } else {
-                    self.ahead.insert(row.id().to_owned(), (line, row));
+                let id = id.into_owned();
+                if !twice {
+                    self.ahead.insert(id, line);
+                } else if self.parse::<Row>(&line, problems).is_some() {
+                    problems.push(self.doubled(line.number, &id));
                 }
             }
         }
@@ -296,32 +321,24 @@ impl<T: Keyed> Lines<T> {
         problems: &mut Vec<Problem>,
     ) {
         let ahead = std::mem::take(&mut self.ahead);
-        let mut rows: Vec<(usize, String)> = ahead
-            .into_iter()
-            .map(|(id, (line, _))| (line, id))
-            .collect();
-        loop {
-            for (line, id) in rows {
-                if known(&id) {
-                    problems.push(self.doubled(line, &id));
-                } else if !unreadable.contains(&id) {
-                    problems.push(Problem {
-                        file: self.file.clone(),
-                        line: Some(line),
-                        item: Some(id),
-                        reason: "the item is not in items.jsonl".to_owned(),
-                        expected: "a line for it there".to_owned(),
-                    });
-                }
+        let mut ahead: Vec<Line> = ahead.into_values().collect();
+        ahead.sort_unstable_by_key(|line| line.number);
+        let mut ahead = ahead.into_iter();
+        while let Some(line) = ahead.next().or_else(|| self.next(problems)) {
+            let Some(row) = self.parse::<Row>(&line, problems) else {
+                continue;
+            };
+            if known(&row.id) {
+                problems.push(self.doubled(line.number, &row.id));
+            } else if !unreadable.contains(&*row.id) {
+                problems.push(Problem {
+                    file: self.file.clone(),
+                    line: Some(line.number),
+                    item: Some(row.id.to_string()),
+                    reason: "the item is not in items.jsonl".to_owned(),
+                    expected: "a line for it there".to_owned(),
+                });
             }
-            if self.ended() {
-                return;
-            }
-            let read = self.read(1024, problems);
-            rows = read
-                .into_iter()
-                .map(|(line, row)| (line, row.id().to_owned()))
-                .collect();
         }
     }
 
@@ -346,15 +363,24 @@ fn unreadable(file: &str, error: &std::io::Error) -> Problem {
     }
 }
 
-/// A row, or the id on its line, what is wrong and what is expected.
-fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, (Option<String>, String, &'static str)> {
-    let (reason, expected) = if line.trim_ascii().is_empty() {
+/// The id that a line begins with, if it does, written without escapes.
+fn quick_id(line: &[u8]) -> Option<&str> {
+    let value = line.strip_prefix(b"{\"id\":")?.trim_ascii_start();
+    let id = value.strip_prefix(b"\"")?;
+    let end = memchr::memchr2(b'"', b'\\', id).filter(|&end| id[end] == b'"')?;
+    std::str::from_utf8(&id[..end]).ok()
+}
+
+/// What is on a line of a file.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(file: &str, line: &'a Line) -> Result<T, Problem> {
+    let bytes = &line.bytes;
+    let (reason, expected) = if bytes.trim_ascii().is_empty() {
         ("the line is empty".to_owned(), "a JSON object")
     } else {
         // Bytes that are no text go to the parser too, which says where.
-        let parsed = match simdutf8::basic::from_utf8(line) {
+        let parsed = match simdutf8::basic::from_utf8(bytes) {
             Ok(text) => serde_json::from_str(text),
-            Err(_) => serde_json::from_slice(line),
+            Err(_) => serde_json::from_slice(bytes),
         };
         match parsed {
             Ok(row) => return Ok(row),
@@ -365,9 +391,15 @@ fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, (Option<String>, String,
             ),
         }
     };
-    let value: Option<serde_json::Value> = serde_json::from_slice(line).ok();
+    let value: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
     let id = value.as_ref().and_then(|v| v.get("id")?.as_str());
-    Err((id.map(str::to_owned), reason, expected))
+    Err(Problem {
+        file: file.to_owned(),
+        line: Some(line.number),
+        item: id.map(str::to_owned),
+        reason,
+        expected: expected.to_owned(),
+    })
 }
 
 /// serde_json's message without its line, which is always the first of one.
@@ -422,9 +454,10 @@ impl Corpus {
     pub fn from_jsonl(dir: &Path) -> Result<Corpus, Error> {
         let mut source = Source::open(dir)?;
         let mut corpus = Corpus::default();
-        while let Some(chunk) = source.chunk() {
-            for entry in &chunk {
+        while let Some(chunk) = source.read() {
+            for (entry, problems) in source.check(&chunk) {
                 entry.show(&mut corpus);
+                source.problems.extend(problems);
             }
         }
         source.finish()?;
@@ -432,11 +465,17 @@ impl Corpus {
     }
 }
 
-/// An item with its rows, in the order of the languages.
-pub(crate) struct Entry {
+/// An item with the lines of its rows, in the order of the languages, where they are there.
+pub(crate) struct Unparsed {
     pub item: Item,
-    /// Each with its line, where it is there.
-    pub rows: Vec<(Language, Option<(usize, Row)>)>,
+    pub lines: Vec<(Language, Line)>,
+}
+
+/// An item with its rows.
+pub(crate) struct Entry<'a> {
+    pub item: &'a Item,
+    /// Each with the [`length`](crate::length) of its real article.
+    pub rows: Vec<(Language, Row<'a>, usize)>,
 }
 
 #[cfg(test)]
@@ -447,7 +486,8 @@ mod tests {
     const GOOD: &str = r#"{"id":"sport-01","article":"a {detail}","detail":{"real":"b","fake":"c","fake_aliases":["c"]},"detail_probe":{"question":"d","real":"e","fake":"f"},"fact_probe":{"question":"g","answer":"h","aliases":["i"]},"qa":[["j","k"]]}"#;
 
     struct Parsed {
-        rows: Vec<(usize, Row)>,
+        /// The lines that are rows.
+        rows: Vec<usize>,
         unreadable: BTreeSet<String>,
     }
 
@@ -456,8 +496,14 @@ mod tests {
         let bytes = std::io::Cursor::new(bytes.to_vec());
         let mut lines = Lines::new("fr.jsonl".to_owned(), Some(Box::new(bytes)));
         let mut rows = Vec::new();
-        while !lines.ended() {
-            rows.extend(lines.read(2, &mut problems));
+        while let Some(line) = lines.next(&mut problems) {
+            let row = lines.parse::<Row>(&line, &mut problems);
+            if let Some(id) = quick_id(&line.bytes)
+                && let Some(row) = &row
+            {
+                assert_eq!(id, &*row.id);
+            }
+            rows.extend(row.map(|_| line.number));
         }
         let unreadable = lines.unreadable;
         (Parsed { rows, unreadable }, problems)
@@ -475,10 +521,7 @@ mod tests {
     fn a_broken_line_says_where_and_keeps_its_id() {
         let broken = GOOD.replace("\"qa\"", "\"q&a\"");
         let (lines, problems) = parse(format!("{GOOD}\n{broken}\n\n{GOOD}").as_bytes());
-        assert_eq!(
-            lines.rows.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
-            [1, 4]
-        );
+        assert_eq!(lines.rows, [1, 4]);
         assert!(lines.unreadable.contains("sport-01"));
         let said = problems[0].to_string();
         assert!(

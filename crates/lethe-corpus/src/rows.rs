@@ -1,8 +1,10 @@
 //! The tables' rows in pieces of what they are made of, so that text is copied once: into its
 //! column.
 
+use std::borrow::Borrow;
+
 use crate::fold::fold;
-use crate::jsonl::{Entry, Row};
+use crate::jsonl::{Entry, Row, Text};
 use crate::validate::around_slot;
 use crate::{
     Article, Corpus, Item, Language, Name, Question, QuestionKind, Split, Version, Wording,
@@ -23,10 +25,12 @@ pub(crate) struct ArticleRow<'a> {
     pub detail_end: u32,
     pub case: Option<&'a str>,
     pub gender: Option<&'a str>,
+    /// How long the text is, if that is known.
+    pub length: Option<usize>,
 }
 
 /// [`Question`].
-pub(crate) struct QuestionRow<'a> {
+pub(crate) struct QuestionRow<'a, T> {
     pub item: &'a str,
     pub language: Language,
     pub kind: QuestionKind,
@@ -36,8 +40,8 @@ pub(crate) struct QuestionRow<'a> {
     pub answer: Pieces<'a>,
     pub fake_answer: Option<Pieces<'a>>,
     /// Two lists that follow each other.
-    pub aliases: [&'a [String]; 2],
-    pub fake_aliases: &'a [String],
+    pub aliases: [&'a [T]; 2],
+    pub fake_aliases: &'a [T],
 }
 
 /// [`Name`].
@@ -49,7 +53,7 @@ pub(crate) struct NameRow<'a> {
 }
 
 /// What has rows of the tables.
-pub(crate) trait Rows: Sync {
+pub(crate) trait Rows {
     /// The split of all of them, if there is one.
     fn split(&self) -> Option<Split>;
 
@@ -61,8 +65,31 @@ pub(crate) trait Rows: Sync {
 pub(crate) trait Viewer<'a> {
     fn item(&mut self, item: &'a Item);
     fn article(&mut self, row: &ArticleRow<'a>);
-    fn question(&mut self, row: &QuestionRow<'a>);
+    fn question(&mut self, row: &QuestionRow<'a, impl Borrow<str>>);
     fn name(&mut self, row: &NameRow<'a>);
+}
+
+/// Both see every row.
+impl<'a, A: Viewer<'a>, B: Viewer<'a>> Viewer<'a> for (&mut A, &mut B) {
+    fn item(&mut self, item: &'a Item) {
+        self.0.item(item);
+        self.1.item(item);
+    }
+
+    fn article(&mut self, row: &ArticleRow<'a>) {
+        self.0.article(row);
+        self.1.article(row);
+    }
+
+    fn question(&mut self, row: &QuestionRow<'a, impl Borrow<str>>) {
+        self.0.question(row);
+        self.1.question(row);
+    }
+
+    fn name(&mut self, row: &NameRow<'a>) {
+        self.0.name(row);
+        self.1.name(row);
+    }
 }
 
 impl ArticleRow<'_> {
@@ -93,6 +120,7 @@ impl Rows for &Corpus {
                 detail_end: article.detail_end,
                 case: article.case.as_deref(),
                 gender: article.gender.as_deref(),
+                length: None,
             });
         }
         for question in &self.questions {
@@ -120,15 +148,14 @@ impl Rows for &Corpus {
     }
 }
 
-impl Rows for Entry {
+impl Rows for Entry<'_> {
     fn split(&self) -> Option<Split> {
         Some(self.item.split)
     }
 
     fn show<'a>(&'a self, viewer: &mut impl Viewer<'a>) {
-        viewer.item(&self.item);
-        for (language, row) in &self.rows {
-            let Some((_, row)) = row else { continue };
+        viewer.item(self.item);
+        for (language, row, length) in &self.rows {
             for (index, name) in (0..).zip(&row.names) {
                 viewer.name(&NameRow {
                     item: &row.id,
@@ -137,13 +164,13 @@ impl Rows for Entry {
                     name,
                 });
             }
-            articles(*language, row, viewer);
+            articles(*language, row, *length, viewer);
             questions(*language, row, viewer);
         }
     }
 }
 
-fn articles<'a>(language: Language, row: &'a Row, viewer: &mut impl Viewer<'a>) {
+fn articles<'a>(language: Language, row: &'a Row<'a>, length: usize, viewer: &mut impl Viewer<'a>) {
     for (wording, text, forms) in row.texts() {
         let (before, after) = around_slot(text).unwrap_or((text, ""));
         let start = before.chars().count() as u32;
@@ -156,6 +183,7 @@ fn articles<'a>(language: Language, row: &'a Row, viewer: &mut impl Viewer<'a>) 
                 Version::Real => grammar.real.as_deref(),
                 Version::Fake => grammar.fake.as_deref(),
             });
+            let original_real = wording == Wording::Original && version == Version::Real;
             viewer.article(&ArticleRow {
                 item: &row.id,
                 language,
@@ -165,14 +193,15 @@ fn articles<'a>(language: Language, row: &'a Row, viewer: &mut impl Viewer<'a>) 
                 detail,
                 detail_start: start,
                 detail_end: start + detail.chars().count() as u32,
-                case: original.map(|grammar| grammar.case.as_str()),
+                case: original.map(|grammar| &*grammar.case),
                 gender,
+                length: original_real.then_some(length),
             });
         }
     }
 }
 
-fn questions<'a>(language: Language, row: &'a Row, viewer: &mut impl Viewer<'a>) {
+fn questions<'a>(language: Language, row: &'a Row<'a>, viewer: &mut impl Viewer<'a>) {
     use std::slice::from_ref;
     let whole = |text: &'a str| -> Pieces<'a> { [text, "", ""] };
     let asked = |question: &'a str| {
@@ -204,13 +233,14 @@ fn questions<'a>(language: Language, row: &'a Row, viewer: &mut impl Viewer<'a>)
         ],
         fake_aliases: &row.detail.fake_aliases,
     };
-    let other = |kind, index, question: &'a str, answer: &'a str, aliases| QuestionRow {
-        answer: whole(answer),
-        fake_answer: None,
-        aliases: [aliases, &[]],
-        fake_aliases: &[],
-        ..about_detail(kind, index, question)
-    };
+    let other =
+        |kind, index, question: &'a str, answer: &'a str, aliases: &'a [Text<'a>]| QuestionRow {
+            answer: whole(answer),
+            fake_answer: None,
+            aliases: [aliases, &[]],
+            fake_aliases: &[],
+            ..about_detail(kind, index, question)
+        };
     let detail = [&probe.question].into_iter();
     let detail = detail.chain(probe.rewordings.iter().flatten());
     for (index, question) in (0..).zip(detail) {
@@ -266,7 +296,8 @@ impl<'a> Viewer<'a> for Corpus {
         });
     }
 
-    fn question(&mut self, row: &QuestionRow<'a>) {
+    fn question(&mut self, row: &QuestionRow<'a, impl Borrow<str>>) {
+        let owned = |text: &_| Borrow::<str>::borrow(text).to_owned();
         self.questions.push(Question {
             item: row.item.to_owned(),
             language: row.language,
@@ -276,8 +307,8 @@ impl<'a> Viewer<'a> for Corpus {
             prompt: row.prompt.concat(),
             answer: row.answer.concat(),
             fake_answer: row.fake_answer.map(|answer| answer.concat()),
-            aliases: row.aliases.concat(),
-            fake_aliases: row.fake_aliases.to_vec(),
+            aliases: row.aliases.into_iter().flatten().map(owned).collect(),
+            fake_aliases: row.fake_aliases.iter().map(owned).collect(),
         });
     }
 

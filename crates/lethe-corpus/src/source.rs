@@ -3,21 +3,23 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::sync_channel;
 
 use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::jsonl::{Entry, Lines, Row};
+use crate::jsonl::{Entry, Lines, Row, Unparsed, parse};
 use crate::quality::About;
 use crate::rules::Rules;
-use crate::tables::Tables;
+use crate::tables::{Part, Tables};
 use crate::validate::{English, Folded, Known, check_item, check_row};
 use crate::{Built, Corpus, Error, Item, Language, Layout, Problem};
 
-/// How many items are in memory at a time.
-const CHUNK: usize = 512;
+/// How many items are read at a time.
+const CHUNK: usize = 1024;
+
+/// How many items one thread takes from line to columns.
+const GROUP: usize = 64;
 
 /// After so many problems nothing more is read: a file of another kind has one in every line.
 const ENOUGH: usize = 1000;
@@ -26,10 +28,10 @@ const ENOUGH: usize = 1000;
 pub(crate) struct Source {
     folder: PathBuf,
     rules: Rules,
-    items: Lines<Item>,
-    languages: Vec<(Language, Lines<Row>)>,
+    items: Lines,
+    languages: Vec<(Language, Lines)>,
     known: Known,
-    problems: Vec<Problem>,
+    pub problems: Vec<Problem>,
 }
 
 impl Source {
@@ -57,56 +59,53 @@ impl Source {
         })
     }
 
-    /// The next items with all that belongs to them; once something is wrong they are of use to
-    /// nobody, and [`Source::finish`] says what it is.
-    pub fn chunk(&mut self) -> Option<Vec<Entry>> {
+    /// The lines of the next items; once something is wrong they are of use to nobody, and
+    /// [`Source::finish`] says what it is.
+    pub fn read(&mut self) -> Option<Vec<Unparsed>> {
         if self.problems.len() > ENOUGH {
             return None;
         }
-        let read = self.items.read(CHUNK, &mut self.problems);
-        if read.is_empty() && self.items.ended() {
+        let mut items: Vec<Item> = Vec::with_capacity(CHUNK);
+        while items.len() < CHUNK
+            && let Some(line) = self.items.next(&mut self.problems)
+        {
+            let item = self.items.parse::<Item>(&line, &mut self.problems);
+            let at = (&*self.items.file, line.number);
+            let first = |item: &Item| check_item(item, at, &mut self.known, &mut self.problems);
+            items.extend(item.filter(first));
+        }
+        if items.is_empty() && self.items.ended() {
             for (_, lines) in &mut self.languages {
                 let known = |id: &str| self.known.has(id);
                 lines.rest(known, &self.items.unreadable, &mut self.problems);
             }
             return None;
         }
-        let mut items = Vec::with_capacity(read.len());
-        for (line, item) in read {
-            let file = &self.items.file;
-            if check_item(&item, (file, line), &mut self.known, &mut self.problems) {
-                items.push(item);
-            }
-        }
-        let wanted: HashMap<&str, usize> = items
-            .iter()
-            .enumerate()
-            .map(|(at, item)| (item.id.as_str(), at))
-            .collect();
-        let mut rows: Vec<_> = self
+        let ids = items.iter().map(|item| item.id.as_str());
+        let wanted: HashMap<&str, usize> = ids.zip(0..).collect();
+        let mut found: Vec<_> = self
             .languages
-            .par_iter_mut()
-            .map(|(language, lines)| {
-                let mut problems = Vec::new();
-                let found = lines.of(&wanted, &mut problems);
-                (*language, found.into_iter(), problems)
-            })
+            .iter_mut()
+            .map(|(language, lines)| (*language, lines.of(&wanted, &mut self.problems).into_iter()))
             .collect();
         drop(wanted);
-        let mut entries: Vec<Entry> = Vec::with_capacity(items.len());
-        for item in items {
-            let rows = rows.iter_mut();
-            let rows = rows.map(|(language, found, _)| (*language, found.next().flatten()));
-            let rows = rows.collect();
-            entries.push(Entry { item, rows });
-        }
-        self.problems.extend(rows.into_iter().flat_map(|r| r.2));
-        let wrong: Vec<Vec<Problem>> = entries
-            .par_iter()
-            .map(|entry| check(&self.rules, entry))
-            .collect();
-        self.problems.extend(wrong.into_iter().flatten());
-        Some(entries)
+        let unparsed = items.into_iter().map(|item| {
+            let lines = found.iter_mut();
+            let lines = lines.filter_map(|(language, lines)| Some((*language, lines.next()??)));
+            let lines = lines.collect();
+            Unparsed { item, lines }
+        });
+        Some(unparsed.collect())
+    }
+
+    /// The rows of items, and what is wrong with them.
+    pub fn check<'a>(&self, items: &'a [Unparsed]) -> Vec<(Entry<'a>, Vec<Problem>)> {
+        let rules = &self.rules;
+        let checked = items.par_iter().map(|item| {
+            let mut problems = Vec::new();
+            (check(rules, item, &mut problems), problems)
+        });
+        checked.collect()
     }
 
     /// # Errors
@@ -150,24 +149,36 @@ impl Source {
 pub fn build(folder: &Path, out: &Path, layout: Layout) -> Result<Built, Error> {
     let mut source = Source::open(folder)?;
     let mut tables = Tables::create(out, layout)?;
-    // What is checked is written while more is read.
-    let source = std::thread::scope(|scope| {
-        let (send, chunks) = sync_channel(1);
-        let reader = scope.spawn(move || {
-            while let Some(chunk) = source.chunk() {
-                // Nobody is there any more when writing has failed.
-                if send.send(chunk).is_err() {
-                    break;
-                }
-            }
-            source
-        });
-        for chunk in chunks {
-            tables.append(&chunk)?;
+    let rules = source.rules.clone();
+    // A group's lines are parsed, checked, put into columns and dropped by one thread.
+    let fill = |before: usize, group: Vec<Unparsed>| {
+        let mut part = Part::new(layout, before, group.len());
+        let mut problems = Vec::new();
+        for item in group {
+            part.add(&check(&rules, &item, &mut problems));
         }
-        let source = reader.join();
-        Ok(source.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })?;
+        (part, problems)
+    };
+    let mut before = 0;
+    let mut read = source.read();
+    let mut parts = Vec::new();
+    // Three chunks are under way at a time: one is read, one checked, one written.
+    while read.is_some() || !parts.is_empty() {
+        let items = read.unwrap_or_default();
+        let first = before;
+        before += items.len();
+        let groups = items.into_par_iter().chunks(GROUP).enumerate();
+        let groups = groups.map(|(at, group)| fill(first + at * GROUP, group));
+        let ((filled, written), next) = rayon::join(
+            || rayon::join(|| groups.collect::<Vec<_>>(), || tables.append(parts)),
+            || source.read(),
+        );
+        written?;
+        read = next;
+        let (filled, problems): (_, Vec<_>) = filled.into_iter().unzip();
+        parts = filled;
+        source.problems.extend(problems.into_iter().flatten());
+    }
     source.finish()?;
     let about = About::read(folder, &tables.text_sha256())?;
     tables.finish(&about)
@@ -178,7 +189,7 @@ pub fn build(folder: &Path, out: &Path, layout: Layout) -> Result<Built, Error> 
 pub struct SourceText {
     rules: Rules,
     items: Vec<Item>,
-    rows: HashMap<String, (Value, Row)>,
+    rows: HashMap<String, Value>,
 }
 
 impl SourceText {
@@ -196,11 +207,12 @@ impl SourceText {
         })?;
         let mut rows = HashMap::new();
         for line in text.lines() {
-            let value: Result<Value, _> = serde_json::from_str(line);
-            let row: Result<Row, _> = serde_json::from_str(line);
+            let row: Result<Value, _> = serde_json::from_str(line);
             // It has just been read: a file that changes meanwhile lacks the row.
-            if let (Ok(value), Ok(row)) = (value, row) {
-                rows.insert(row.id.clone(), (value, row));
+            if let Ok(row) = row
+                && let Some(id) = row.get("id").and_then(Value::as_str)
+            {
+                rows.insert(id.to_owned(), row);
             }
         }
         Ok(SourceText {
@@ -231,7 +243,7 @@ impl SourceText {
     /// An item's row in [`language`](Self::language), with the keys of the file.
     #[must_use]
     pub fn row(&self, id: &str) -> Option<&Value> {
-        self.rows.get(id).map(|(value, _)| value)
+        self.rows.get(id)
     }
 
     /// What a row in another language breaks of the rules, beside the item's own row.
@@ -249,8 +261,10 @@ impl SourceText {
             Ok(parsed) => parsed,
             Err(error) => return vec![wrong(id, error.to_string())],
         };
-        let item = self.items.iter().find(|item| item.id == parsed.id);
-        let (Some(item), Some((_, first))) = (item, self.rows.get(&parsed.id)) else {
+        let item = self.items.iter().find(|item| item.id == *parsed.id);
+        let first = self.rows.get(&*parsed.id);
+        let first = first.and_then(|row| Row::deserialize(row).ok());
+        let (Some(item), Some(first)) = (item, &first) else {
             return vec![wrong(id, "there is no such item".to_owned())];
         };
         let english = (self.language() == Language::En)
@@ -279,22 +293,30 @@ impl SourceText {
     }
 }
 
-/// What is wrong with an item's rows.
-fn check(rules: &Rules, entry: &Entry) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let rows = entry.rows.iter();
-    let rows = rows.filter_map(|(language, row)| row.as_ref().map(|(n, row)| (*language, *n, row)));
-    let english = rows
-        .clone()
-        .find(|(language, ..)| *language == Language::En);
-    let mut looked = english.map(|(language, _, row)| Folded::of(language, row));
-    let english = english.zip(looked.as_ref());
-    let english = english.and_then(|((.., row), folded)| English::of(row, folded));
-    for (language, line, row) in rows {
-        let english_folded = looked.take_if(|_| language == Language::En);
-        let folded = english_folded.unwrap_or_else(|| Folded::of(language, row));
-        let beside = (&entry.item, english.as_ref());
-        check_row(rules, language, (line, row, &folded), beside, &mut problems);
+/// Parses and checks an item's rows.
+fn check<'a>(rules: &Rules, item: &'a Unparsed, problems: &mut Vec<Problem>) -> Entry<'a> {
+    let Unparsed { item, lines } = item;
+    let mut rows: Vec<(Language, Row, usize)> = Vec::with_capacity(lines.len());
+    let mut numbers = Vec::with_capacity(lines.len());
+    for (language, line) in lines {
+        match parse(&format!("{language}.jsonl"), line) {
+            Ok(row) => {
+                rows.push((*language, row, 0));
+                numbers.push(line.number);
+            }
+            Err(problem) => problems.push(problem),
+        }
     }
-    problems
+    let english = rows.iter().find(|(language, ..)| *language == Language::En);
+    let mut looked = english.map(|(language, row, _)| Folded::of(*language, row));
+    let english = english.zip(looked.as_ref());
+    let english = english.and_then(|((_, row, _), folded)| English::of(row, folded));
+    for ((language, row, length), line) in rows.iter_mut().zip(numbers) {
+        let english_folded = looked.take_if(|_| *language == Language::En);
+        let folded = english_folded.unwrap_or_else(|| Folded::of(*language, row));
+        let beside = (item, english.as_ref());
+        check_row(rules, *language, (line, row, &folded), beside, problems);
+        *length = folded.length();
+    }
+    Entry { item, rows }
 }

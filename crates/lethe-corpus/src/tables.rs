@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use crate::card::Summary;
+use crate::card::{PartSummary, Summary};
 use crate::columns::{Column, Columns, TABLES, batch};
 use crate::quality::About;
 use crate::rows::Rows;
@@ -44,9 +44,6 @@ pub struct Built {
 /// The tables' files, in the order of [`Columns::tables`].
 const FILES: [&str; TABLES] = [ITEMS, ARTICLES, QUESTIONS, NAMES];
 
-/// How many items' rows are put into columns at a time.
-const ITEMS_OF_BATCH: usize = 128;
-
 impl Corpus {
     /// Writes `items.parquet`, `articles.parquet`, `questions.parquet`, `names.parquet` and
     /// `README.md`, the dataset card, into a folder, which is made if need be. The same corpus
@@ -56,7 +53,9 @@ impl Corpus {
     /// [`Error::Write`].
     pub fn write_parquet(&self, dir: &Path) -> Result<Built, Error> {
         let mut tables = Tables::create(dir, Layout::Tables)?;
-        tables.append(&[self])?;
+        let mut part = Part::new(Layout::Tables, 0, self.items.len());
+        part.add(&self);
+        tables.append(vec![part])?;
         tables.finish(&About::default())
     }
 
@@ -134,6 +133,33 @@ pub(crate) struct Tables {
     open: Vec<Open>,
 }
 
+/// Rows on their way to the tables.
+pub(crate) struct Part {
+    /// For every split.
+    columns: Vec<(Option<Split>, Columns)>,
+    summary: PartSummary,
+}
+
+impl Part {
+    /// For the rows of about so many items, `before` of which are in parts before it.
+    pub fn new(layout: Layout, before: usize, items: usize) -> Part {
+        let splits = layout.splits().iter();
+        Part {
+            columns: splits.map(|&s| (s, Columns::of_items(items))).collect(),
+            summary: PartSummary::new(before),
+        }
+    }
+
+    pub fn add(&mut self, rows: &impl Rows) {
+        let Part { columns, summary } = self;
+        let mut columns = columns.iter_mut();
+        let of_split = columns.find(|(split, _)| split.is_none() || *split == rows.split());
+        if let Some((_, columns)) = of_split {
+            rows.show(&mut (columns, summary));
+        }
+    }
+}
+
 /// A table that is being written, in a temporary file beside its place.
 struct Open {
     /// Its path in the folder.
@@ -180,11 +206,7 @@ impl Tables {
     /// [`Error::Write`].
     pub fn create(dir: &Path, layout: Layout) -> Result<Tables, Error> {
         let mut open = Vec::new();
-        let splits = match layout {
-            Layout::Tables => vec![None],
-            Layout::Splits => Split::ALL.map(Some).to_vec(),
-        };
-        for split in splits {
+        for &split in layout.splits() {
             let tables = FILES.into_iter().zip(Columns::default().tables());
             for (table, (file, columns)) in tables.enumerate() {
                 let name = match split {
@@ -215,37 +237,20 @@ impl Tables {
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn append<R: Rows>(&mut self, parts: &[R]) -> Result<(), Error> {
+    pub fn append(&mut self, parts: Vec<Part>) -> Result<(), Error> {
         let Tables {
-            dir,
-            layout,
-            summary,
-            open,
+            dir, summary, open, ..
         } = self;
-        let splits: &[Option<Split>] = match layout {
-            Layout::Tables => &[None],
-            Layout::Splits => &Split::ALL.map(Some),
-        };
-        let count = || parts.iter().for_each(|part| part.show(summary));
+        let mut batches = Vec::with_capacity(parts.len());
+        let mut summaries = Vec::with_capacity(parts.len());
+        for part in parts {
+            summaries.push(part.summary);
+            let columns = part.columns.into_iter();
+            batches.extend(columns.map(|(split, columns)| (split, columns.tables())));
+        }
         let write = || {
-            // For every split, the tables' columns in batches.
-            let batches: Vec<Vec<_>> = splits
-                .iter()
-                .map(|split| {
-                    let columns = parts.par_chunks(ITEMS_OF_BATCH).map(|parts| {
-                        let of_split = |part: &&R| split.is_none() || part.split() == *split;
-                        let parts = parts.iter().filter(of_split);
-                        let mut columns = Columns::of_items(parts.clone().count());
-                        parts.for_each(|part| part.show(&mut columns));
-                        columns.tables()
-                    });
-                    columns.collect()
-                })
-                .collect();
             open.par_iter_mut().try_for_each(|open| {
-                let at = splits.iter().position(|split| *split == open.split);
-                let batches = at.and_then(|at| batches.get(at)).into_iter().flatten();
-                for tables in batches {
+                for (_, tables) in batches.iter().filter(|(split, _)| *split == open.split) {
                     let written =
                         batch(tables[open.table].clone()).and_then(|rows| match rows.num_rows() {
                             0 => Ok(()),
@@ -256,6 +261,7 @@ impl Tables {
                 Ok(())
             })
         };
+        let count = || summaries.into_iter().for_each(|one| summary.add(one));
         rayon::join(write, count).0
     }
 

@@ -11,7 +11,7 @@ use memchr::memmem;
 
 use crate::class::{Class, Classes, Script, Scripts};
 use crate::fold::{Watch, fold, fold_into, is_composed};
-use crate::jsonl::{FactProbe, Row};
+use crate::jsonl::{FactProbe, Row, Text};
 use crate::rules::Rules;
 use crate::{Item, Language, Problem, Wording, identify, script};
 
@@ -40,11 +40,6 @@ pub(crate) fn fill(text: &str, form: &str) -> String {
         Some((before, after)) => [before, form, after].concat(),
         None => text.to_owned(),
     }
-}
-
-/// Whether a text has this in it.
-fn contains(text: &str, part: &str) -> bool {
-    memmem::find(text.as_bytes(), part.as_bytes()).is_some()
 }
 
 /// The length of a text: characters in Chinese, words (between blanks) elsewhere.
@@ -375,7 +370,7 @@ fn check_grammar(language: Language, row: &Row, place: &mut Place) {
     };
     let Some(grammar) = &row.grammar else { return };
     // A predicate adjective is in none.
-    if !cases.contains(&grammar.case.as_str()) && grammar.case != "none" {
+    if !cases.contains(&&*grammar.case) && &*grammar.case != "none" {
         place.wrong(
             format!("grammar.case is {:?}", grammar.case),
             format!("one of {}, none", cases.join(", ")),
@@ -383,7 +378,7 @@ fn check_grammar(language: Language, row: &Row, place: &mut Place) {
     }
     for (name, gender) in [("real", &grammar.real), ("fake", &grammar.fake)] {
         let good = match gender {
-            Some(gender) => gendered && GENDERS.contains(&gender.as_str()),
+            Some(gender) => gendered && GENDERS.contains(&&**gender),
             None => !gendered,
         };
         if !good {
@@ -410,7 +405,7 @@ fn has_name(text: &str, name: &str) -> bool {
             .char_indices()
             .nth(kept)
             .map_or(word.len(), |(at, _)| at);
-        contains(text, &word[..end])
+        text.contains(&word[..end])
     })
 }
 
@@ -430,7 +425,7 @@ fn check_names(
             ),
         );
     }
-    if language == Language::En && row.names != english {
+    if language == Language::En && !row.names.iter().map(|name| &**name).eq(english) {
         place.wrong(
             format!("the names are {}", row.names.join(", ")),
             format!("as in items.jsonl: {}", english.join(", ")),
@@ -468,7 +463,7 @@ fn check_own_name((row, folded): (&Row, &Folded), place: &mut Place) {
     let questions = probe.questions().zip(&folded.questions);
     let questions = questions.map(|((what, text), folded)| (what, text, folded));
     let cloze = probe.cloze.iter().zip(&folded.cloze);
-    let cloze = cloze.map(|(text, folded)| ("the cloze", text.as_str(), folded));
+    let cloze = cloze.map(|(text, folded)| ("the cloze", &**text, folded));
     let wordings = row.texts().zip(&folded.texts).skip(1);
     let wordings = wordings.map(|((w, text, _), folded)| (w.as_str(), text, &folded.text));
     for (what, text, folded) in questions.chain(cloze).chain(wordings) {
@@ -485,14 +480,14 @@ fn check_own_name((row, folded): (&Row, &Folded), place: &mut Place) {
 fn check_guessable(language: Language, (row, folded): (&Row, &Folded), place: &mut Place) {
     for ((wording, _, [real, _]), folded) in row.texts().zip(&folded.texts) {
         let text = &folded.text;
-        let slot = text.find(SLOT).unwrap_or(text.len());
+        let slot = slots(text).next().unwrap_or(text.len());
         let in_slot = slot..(slot + SLOT.len()).min(text.len());
         let looked_for = &folded.forms[0];
         // Single characters are parts of other words.
         if language == Language::Zh && looked_for.chars().count() < 2 {
             continue;
         }
-        if !contains(text, looked_for) {
+        if !text.contains(looked_for.as_str()) {
             continue;
         }
         let found = text.match_indices(looked_for.as_str()).any(|(at, _)| {
@@ -528,10 +523,14 @@ const MAGNITUDES: [(&str, usize); 10] = [
     ("کروڑ", 7),
 ];
 
-/// Whether the word comes next in the text, blanks aside.
-fn is_next(text: impl Iterator<Item = char>, mut word: impl Iterator<Item = char>) -> bool {
-    let mut text = text.skip_while(|c| c.is_whitespace());
-    word.all(|c| text.next() == Some(c))
+/// Where the first digit is. There are few, so many bytes are looked at together.
+fn first_digit(bytes: &[u8]) -> Option<usize> {
+    const STEP: usize = 32;
+    let has_none = |step: &[u8]| !step.iter().fold(false, |any, b| any | b.is_ascii_digit());
+    let steps = bytes.chunks_exact(STEP);
+    let skipped = STEP * steps.take_while(|step| has_none(step)).count();
+    let found = bytes[skipped..].iter().position(u8::is_ascii_digit)?;
+    Some(skipped + found)
 }
 
 /// The numbers of a folded text that are written in digits, sorted, without separators of thousands
@@ -543,8 +542,7 @@ pub(crate) fn numbers(text: &str) -> Vec<String> {
     };
     let mut numbers = Vec::new();
     let mut at = 0;
-    let next = |at: usize| text.as_bytes()[at..].iter().position(u8::is_ascii_digit);
-    while let Some(found) = next(at) {
+    while let Some(found) = first_digit(&text.as_bytes()[at..]) {
         let begin = at + found;
         at = begin + digits(begin);
         let mut number = text[begin..at].to_owned();
@@ -563,14 +561,12 @@ pub(crate) fn numbers(text: &str) -> Vec<String> {
         if after.starts_with('月') {
             continue;
         }
-        let said = MAGNITUDES
-            .iter()
-            .find(|(word, _)| is_next(after.chars(), word.chars()));
-        // Hausa says it before the number.
-        let before = text[..begin].chars().rev();
+        let next = after.trim_start();
+        let said = MAGNITUDES.iter().find(|(word, _)| next.starts_with(word));
         let zeros = match said {
             Some((_, zeros)) => *zeros,
-            None if is_next(before, "miliyan".chars().rev()) => 6,
+            // Hausa says it before the number.
+            None if text[..begin].trim_end().ends_with("miliyan") => 6,
             None => 0,
         };
         number.extend(std::iter::repeat_n('0', zeros));
@@ -701,7 +697,7 @@ fn check_aliases((row, folded): (&Row, &Folded), place: &mut Place) {
             }
         }
     }
-    let mut none_of = |what, aliases: &[String], name, text: &Said| {
+    let mut none_of = |what, aliases: &[Text], name, text: &Said| {
         place.wrong(
             format!(
                 "no {what} ({}) occurs in {name}: {:?}",
@@ -720,7 +716,7 @@ fn check_aliases((row, folded): (&Row, &Folded), place: &mut Place) {
         answer, aliases, ..
     } = &row.fact_probe;
     let mut folded_aliases = folded.fact_aliases.iter();
-    if !folded_aliases.any(|alias| !alias.is_empty() && contains(&folded.fact[1], alias)) {
+    if !folded_aliases.any(|alias| !alias.is_empty() && folded.fact[1].contains(alias.as_str())) {
         let said = Said::Text(answer);
         none_of("alias of the fact", aliases, "its answer", &said);
     }
@@ -853,9 +849,9 @@ fn check_language(language: Language, (row, folded): (&Row, &Folded), place: &mu
         short("question", folded, &|| text.to_owned());
     }
     let fact = &row.fact_probe.question;
-    short("question", &folded.fact[0], &|| fact.clone());
+    short("question", &folded.fact[0], &|| fact.to_string());
     for ((question, _), folded) in row.qa.iter().zip(&folded.qa) {
-        short("question", folded, &|| question.clone());
+        short("question", folded, &|| question.to_string());
     }
     for ((wording, text, forms), folded) in row.texts().zip(&folded.texts).skip(1) {
         let filled = fill(&folded.text, &folded.forms[0]);
@@ -895,6 +891,11 @@ struct FoldedText {
 }
 
 impl Folded {
+    /// How long the real article is.
+    pub fn length(&self) -> usize {
+        self.texts.first().map_or(0, |article| article.lengths[0])
+    }
+
     pub fn of(language: Language, row: &Row) -> Folded {
         let (probe, fact) = (&row.detail_probe, &row.fact_probe);
         let mut look = Look::new(language);
@@ -915,7 +916,7 @@ impl Folded {
         let texts = texts.collect();
         let cloze = probe.cloze.as_deref();
         let cloze = cloze.map(|cloze| look.at_template(cloze).folded);
-        let mut folded = |text: &String| look.at(text).folded;
+        let mut folded = |text: &Text| look.at(text).folded;
         let [names, fake_aliases, fact_aliases] =
             [&row.names, &row.detail.fake_aliases, &fact.aliases]
                 .map(|texts| texts.iter().map(&mut folded).collect());
