@@ -173,3 +173,66 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
         assert_eq!(bytes(&out, model), bytes(&elsewhere, model), "{model}");
     }
 }
+
+/// Another strategy, with everything that can be chosen beside it.
+#[test]
+fn a_strategy_with_alternatives_adapters_and_a_chosen_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let finished = run(&mut xtask(&[
+        "reproduce",
+        "--preset",
+        "smoke",
+        "--out",
+        out,
+        "--set",
+        "learn.sources=[\"de\"]",
+        "--set",
+        "corpus.aside=2",
+        "--set",
+        "unlearn.strategy=alt-po+kl",
+        "--set",
+        "unlearn.scopes=[\"source\", \"de,fr\", \"all-but-source\", \"low-resource\"]",
+        "--set",
+        "unlearn.retain={ sets = [\"same-items\", \"questions\"], languages = [\"en\", \"hy\"] }",
+        "--set",
+        "unlearn.run.lora={ rank = 4, alpha = 8.0, targets = \"_proj\" }",
+        "--set",
+        "unlearn.run.choose={ check_every = 1, utility_margin = 1.0 }",
+    ]));
+    assert!(finished.success, "{}", finished.all());
+    for scope in ["source", "de,fr", "all-but-source", "low-resource"] {
+        let model = format!("unlearned-de-{scope}");
+        let file = format!("results/answers/{model}.parquet");
+        let answers = read(&folder.path().join(file));
+        assert!(texts(&answers, "scope").iter().all(|found| *found == scope));
+        // The items that are held aside are not asked about.
+        let items: std::collections::BTreeSet<&str> = texts(&answers, "item").into_iter().collect();
+        assert_eq!(items.len(), 3);
+        let stages = std::fs::read_dir(folder.path().join("stages"))
+            .unwrap()
+            .flatten();
+        let mut stages = stages.map(|entry| entry.path());
+        let is_stage = |path: &std::path::PathBuf| {
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            name.rsplit_once('-').is_some_and(|(kind, _)| kind == model)
+        };
+        let stage = stages.find(is_stage).expect("the stage is kept");
+        assert!(stage.join("adapter/adapter_model.safetensors").is_file());
+        let record: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(stage.join("stage.json")).unwrap()).unwrap();
+        let record = &record["record"];
+        // Six steps, each measured, and the one before them; two questions for the best of them.
+        let measured = record["measured"].as_array().unwrap();
+        assert_eq!(measured.len(), 7, "{record}");
+        let preference = |m: &serde_json::Value| m["preference"].as_f64().unwrap();
+        let chosen = record["step"].as_u64().unwrap();
+        let best = measured.iter().map(preference).fold(f64::MAX, f64::min);
+        let of_chosen = measured.iter().find(|m| m["step"].as_u64() == Some(chosen));
+        assert!((preference(of_chosen.unwrap()) - best).abs() < 1e-12);
+    }
+}

@@ -49,11 +49,10 @@ pub fn strategy(name: &str, root: &Path) -> Result<()> {
     crate::cache::write(&xtask.join("Cargo.toml"), manifest.as_bytes())?;
     crate::cache::write(&xtask.join("src/strategies.rs"), list.as_bytes())?;
     println!(
-        "{} is written and registered.\n\nThe loss is in crates/{package}/src/lib.rs.\n  \
-         cargo xtask strategies                 lists it\n  \
-         cargo xtask test -p {package}   checks what every strategy must keep\n  \
-         cargo xtask reproduce --set unlearn.strategy={name}",
-        package
+        "{package} is written and registered; the loss is in crates/{package}/src/lib.rs.\n\n  \
+         cargo xtask strategies             lists it\n  \
+         cargo xtask test --test contract   checks what every strategy must keep\n  \
+         cargo xtask reproduce --set unlearn.strategy={name}"
     );
     Ok(())
 }

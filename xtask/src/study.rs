@@ -185,7 +185,7 @@ impl Study {
             stage: stage.to_owned(),
             source: source.map(|source| source.to_string()),
             strategy: scope.map(|_| self.preset.unlearn.strategy.clone()),
-            scope: scope.map(|scope| scope.to_string()),
+            scope: scope.map(ToString::to_string),
             seed: self.preset.seed,
         }
     }

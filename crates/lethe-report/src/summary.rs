@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::findings::{Finding, Theme};
+use crate::results::Scope;
 use crate::study::{Study, occurrence, preference, prefers};
 use crate::text::{compact, number, percent, signed};
 
@@ -98,7 +99,7 @@ pub(crate) fn headline(study: &Study) -> Vec<HeadlineRow> {
             model: model.name.clone(),
             stage: model.label.stage.name().to_owned(),
             source: model.label.source.clone(),
-            scope: model.label.scope.map(|scope| scope.name()),
+            scope: model.label.scope.map(Scope::name),
             languages: study
                 .results
                 .languages

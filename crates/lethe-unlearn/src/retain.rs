@@ -21,10 +21,10 @@ pub enum Retain {
     None,
     /// Cross-entropy `ℓ`: the retain set is learned further (gradient difference, arXiv 2203.12817).
     Ce,
-    /// `KL(reference ‖ policy)` of the next token (TOFU, arXiv 2401.06121, section 4.1).
+    /// `KL(reference ‖ policy)` of the next token (TOFU, arXiv 2401.06121).
     Kl,
     /// The mean square of what the residual stream differs from the reference's by (the retain
-    /// term of RMU, arXiv 2403.03218, equation 3).
+    /// term of RMU, arXiv 2403.03218).
     Embedding,
 }
 

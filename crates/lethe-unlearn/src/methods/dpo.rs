@@ -64,7 +64,7 @@ pub(crate) const ALT_PO: Registered = Registered {
 };
 
 /// `L = -(2/β) E log σ(β (log π_θ(a)/π_ref(a) - log π_θ(y)/π_ref(y)))` over sequences `y` to forget,
-/// each with its alternative `a` (Rafailov et al., arXiv 2305.18290, equation 7, scaled by 2/β as
+/// each with its alternative `a` (Rafailov et al., arXiv 2305.18290, scaled by 2/β as
 /// NPO is; β = 0.1).
 #[derive(Debug)]
 pub(crate) struct Dpo {

@@ -15,7 +15,7 @@ pub(crate) const GRAD_ASCENT: Registered = Registered {
     make: |_| Box::new(GradAscent),
 };
 
-/// With `KL(reference ‖ policy)` on the retain set (TOFU, arXiv 2401.06121, section 4.1, "KL
+/// With `KL(reference ‖ policy)` on the retain set (TOFU, arXiv 2401.06121, "KL
 /// minimization").
 pub(crate) const GRAD_ASCENT_KL: Registered = Registered {
     name: "grad-ascent-kl",
@@ -27,7 +27,7 @@ pub(crate) const GRAD_ASCENT_KL: Registered = Registered {
 };
 
 /// Maximises the forget set's negative log-likelihood: `L = -ℓ` (Jang et al., "Knowledge Unlearning
-/// for Mitigating Privacy Risks in Language Models", arXiv 2210.01504, equation 2; the method of
+/// for Mitigating Privacy Risks in Language Models", arXiv 2210.01504; the method of
 /// arXiv 2406.13748). It has no minimum: left alone it destroys the model.
 #[derive(Debug)]
 pub(crate) struct GradAscent;

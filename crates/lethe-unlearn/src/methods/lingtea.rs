@@ -26,10 +26,10 @@ pub(crate) const LINGTEA: Registered = Registered {
 };
 
 /// Passes take turns: ascent on the forget set, `L = -ℓ`; then, on the retain set, distillation from
-/// the model before unlearning as far as it knows the language, `L = mean p_T T² KL(teacher ‖ policy)
-/// + (1 - p_T) (-log p)`, with `p_T` the teacher's probability of the target token (Choi et al.,
+/// the model before unlearning as far as it knows the language, `L = mean of p_T T² KL(teacher ‖
+/// policy) plus (1 - p_T) (-log p)`, with `p_T` the teacher's probability of the target token (Choi et al.,
 /// "Cross-Lingual Unlearning of Selective Knowledge in Multilingual Language Models", arXiv
-/// 2406.12354, equations 3 to 5; T = 1). There every item is in a language drawn at random; here the
+/// 2406.12354; T = 1). There every item is in a language drawn at random; here the
 /// scope says the languages of the forget set, and the retain set is sampled evenly over its own.
 #[derive(Debug)]
 pub(crate) struct Lingtea {

@@ -41,7 +41,7 @@ pub(crate) const NPO_KL: Registered = Registered {
 };
 
 /// `L = -(2/β) E log σ(-β log(π_θ(y) / π_ref(y)))` over whole sequences `y` (Zhang et al., "Negative
-/// Preference Optimization", arXiv 2404.05868, equation 3; β = 0.1). What is far below the
+/// Preference Optimization", arXiv 2404.05868; β = 0.1). What is far below the
 /// reference is pushed no further; as β → 0 it is ascent on the sequences' NLL.
 #[derive(Debug)]
 pub(crate) struct Npo {

@@ -35,7 +35,7 @@ pub(crate) const PDU: Registered = Registered {
 
 /// Flat logits on the forget set under a constraint on the retain set: `L = mean (max z - mean z)²`
 /// over target tokens, plus `λ (ℓ_retain - ε)`, where after every step `λ ← max(0, λ + η (ℓ_retain -
-/// ε))` (Entesari et al., "Constrained Entropic Unlearning", arXiv 2506.05314, equations 6 and 8;
+/// ε))` (Entesari et al., "Constrained Entropic Unlearning", arXiv 2506.05314;
 /// λ₀ = η = 1, warm-up of 5 epochs). `λ` stands in the place of α.
 #[derive(Debug)]
 pub(crate) struct Pdu {

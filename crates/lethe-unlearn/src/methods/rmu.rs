@@ -37,7 +37,7 @@ pub(crate) const RMU: Registered = Registered {
 
 /// `L = mean (h_θ - c u)²` over the activations `h` after one layer where target tokens are
 /// predicted, `u` a fixed random unit vector with entries of one sign (Li et al., "The WMDP
-/// Benchmark", arXiv 2403.03218, equation 2, as a mean over entries as its code has it; c = 2, α = 1).
+/// Benchmark", arXiv 2403.03218, as a mean over entries as its code has it; c = 2, α = 1).
 /// Later layers get no gradient.
 #[derive(Debug)]
 pub(crate) struct Rmu {

@@ -27,7 +27,7 @@ pub(crate) const SAT_IMP: Registered = Registered {
 
 /// `L = mean p^β₁ (1-p)^β₂ log p` over target tokens of probability `p`, the weights without
 /// gradient: neither what is forgotten already nor what is certain anyway counts (Yang et al.,
-/// "Exploring Criteria of Loss Reweighting", arXiv 2505.11953, equation 12; β₁ = 5, β₂ = 1).
+/// "Exploring Criteria of Loss Reweighting", arXiv 2505.11953; β₁ = 5, β₂ = 1).
 #[derive(Debug)]
 pub(crate) struct SatImp {
     pub(crate) beta1: f64,

@@ -35,7 +35,7 @@ pub(crate) const SIMNPO_CE: Registered = Registered {
 };
 
 /// `L = -(2/β) E log σ(β (NLL(y)/|y| - δ))`: NPO without a reference, by mean rather than sum over
-/// tokens (Fan et al., "Simplicity Prevails", arXiv 2410.07163, equation 4; β = 4.5, δ = 0).
+/// tokens (Fan et al., "Simplicity Prevails", arXiv 2410.07163; β = 4.5, δ = 0).
 #[derive(Debug)]
 pub(crate) struct SimNpo {
     pub(crate) beta: f64,

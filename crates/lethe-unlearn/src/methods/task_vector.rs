@@ -25,7 +25,7 @@ pub(crate) const TASK_VECTOR: Registered = Registered {
 };
 
 /// Overfits the forget set, `L = ℓ`, and goes the other way: `θ - α (θ_overfit - θ)` (Ilharco et
-/// al., "Editing Models with Task Arithmetic", arXiv 2212.04089, section 2; MUSE, arXiv 2407.06460:
+/// al., "Editing Models with Task Arithmetic", arXiv 2212.04089; MUSE, arXiv 2407.06460:
 /// α = 5 after 10 epochs at 1e-5).
 #[derive(Debug)]
 pub(crate) struct TaskVector {

@@ -27,7 +27,7 @@ pub(crate) const UNDIAL: Registered = Registered {
 
 /// Cross-entropy of the policy with the reference's distribution, whose target token's logit is
 /// lowered: `L = -Σ softmax(z_ref - β 1[target]) log p_θ`, a mean over target tokens (Dong et al.,
-/// "UNDIAL", arXiv 2402.10052, equations 2 and 3; β = 10, learning rate 1e-4).
+/// "UNDIAL", arXiv 2402.10052; β = 10, learning rate 1e-4).
 #[derive(Debug)]
 pub(crate) struct Undial {
     pub(crate) beta: f64,

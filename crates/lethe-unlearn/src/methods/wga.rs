@@ -25,7 +25,7 @@ pub(crate) const WGA: Registered = Registered {
 
 /// `L = mean p^β log p` over target tokens of probability `p`, the weight `p^β` without gradient:
 /// what is improbable already is pushed no further (Wang et al., "Rethinking LLM Unlearning
-/// Objectives", arXiv 2502.19301, equation 9; β = 1).
+/// Objectives", arXiv 2502.19301; β = 1).
 #[derive(Debug)]
 pub(crate) struct Wga {
     pub(crate) beta: f64,
