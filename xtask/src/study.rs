@@ -210,7 +210,10 @@ impl Study {
             .wrap_err_with(|| format!("{}: no corpus there (corpus.path)", folder.display()))?
             .flatten()
             .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|e| e == "jsonl"))
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|e| e == "jsonl" || e == "toml")
+            })
             .collect();
         files.sort();
         for file in &files {

@@ -32,14 +32,16 @@ pub enum Error {
     /// There is nothing to train on.
     #[error("training: no example has a target token; check the corpus and the recipe")]
     Empty,
-    /// The loss is no number any more.
+    /// The loss or its gradient is no number any more.
     #[error(
-        "training: the loss is {loss} at step {step}; lower the learning rate \
+        "training: the {what} is {found} at step {step}; lower the learning rate \
          (now {learning_rate:e}) or clip the gradient (`clip`)"
     )]
     Diverged {
+        /// `loss` or `gradient's norm`.
+        what: &'static str,
         /// What it became.
-        loss: f64,
+        found: f64,
         /// The step, from 1.
         step: usize,
         /// The learning rate of that step.

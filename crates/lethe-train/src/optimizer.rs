@@ -198,7 +198,7 @@ impl Optimizer {
     }
 
     /// Updates the network's trainable matrices; returns the gradient's global L2 norm before
-    /// clipping.
+    /// clipping. When that is no number, nothing is updated.
     pub(crate) fn step(
         &mut self,
         network: &mut Network,
@@ -221,6 +221,9 @@ impl Optimizer {
                     .map(|g| square_sum(g))
                     .sum::<f64>()
                     .sqrt();
+                if !norm.is_finite() {
+                    return Ok(norm);
+                }
                 *step += 1;
                 let sweep = Sweep::new(config, learning_rate, scale(norm), *step);
                 for (name, parameter) in network.trainable_mut() {
@@ -242,6 +245,9 @@ impl Optimizer {
                 let square =
                     |g: &Tensor<2>| f64::from(g.clone().square().sum().into_scalar::<f32>());
                 let norm = gradients.values().map(square).sum::<f64>().sqrt();
+                if !norm.is_finite() {
+                    return Ok(norm);
+                }
                 for (name, parameter) in network.trainable_mut() {
                     let Some(gradient) = gradients.remove(&name) else {
                         continue;

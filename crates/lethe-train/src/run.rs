@@ -311,7 +311,8 @@ fn steps(
                 mean += value;
                 let Some(computed) = computed else {
                     return Err(Error::Diverged {
-                        loss: value,
+                        what: "loss",
+                        found: value,
                         step: step + 1,
                         learning_rate,
                     });
@@ -321,6 +322,14 @@ fn steps(
         }
         trained.tokens += shards.iter().map(MicroBatch::targets).sum::<usize>();
         let gradient_norm = optimizer.step(&mut model.network, gradients, factor)?;
+        if !gradient_norm.is_finite() {
+            return Err(Error::Diverged {
+                what: "gradient's norm",
+                found: gradient_norm,
+                step: step + 1,
+                learning_rate,
+            });
+        }
         trained.steps += 1;
         trained.losses.push(mean);
         trained.gradient_norms.push(gradient_norm);

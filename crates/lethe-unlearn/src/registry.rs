@@ -91,7 +91,7 @@ impl Values {
 }
 
 /// A strategy with everything that is chosen beside it: what a step minimises is
-/// `gamma · loss + alpha · retain loss`.
+/// `gamma · loss + alpha · retain loss`. For one run: some strategies change while they run.
 #[derive(Debug)]
 pub struct Method {
     /// The name that it was asked for by.

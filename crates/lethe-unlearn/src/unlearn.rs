@@ -90,10 +90,14 @@ pub struct Choose {
     pub utility_margin: f64,
 }
 
-/// A collapse stops the run, and the last checkpoint that was measured before it is kept.
+/// A collapse, or a loss that is no number any more, stops the run, and the last checkpoint that was
+/// measured before it is kept. Without bounds nothing is kept, and a loss that is no number is an
+/// error.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Guard {
+    /// Optimizer steps between two measurements.
+    pub check_every: usize,
     /// The greatest NLL (nats per token) of what is monitored of the forget set; a uniform
     /// distribution has the logarithm of the vocabulary's size.
     pub forget_nll: f64,
@@ -105,6 +109,7 @@ pub struct Guard {
 impl Default for Guard {
     fn default() -> Self {
         Guard {
+            check_every: 5,
             forget_nll: f64::INFINITY,
             perplexity_ratio: f64::INFINITY,
         }
@@ -138,7 +143,7 @@ pub struct Aside {
     pub utility: Vec<Sequence>,
 }
 
-/// What was measured after a step.
+/// What was measured after a step. What is no number any more is the greatest there is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     /// After how many steps.
@@ -378,11 +383,12 @@ impl Watch<'_> {
             let differences: Vec<f64> = losses.chunks(2).map(|pair| pair[1] - pair[0]).collect();
             mean(&differences)
         });
+        let number = |x: f64| if x.is_finite() { x } else { f64::MAX };
         let measurement = Measurement {
             step,
-            forget_nll: mean(&now),
-            preference,
-            utility_nll: (!utility.is_empty()).then(|| network.mean_nll(utility).0),
+            forget_nll: number(mean(&now)),
+            preference: preference.map(number),
+            utility_nll: (!utility.is_empty()).then(|| number(network.mean_nll(utility).0)),
         };
         (measurement, lacking <= NEAR * mean(self.untuned))
     }
@@ -390,7 +396,6 @@ impl Watch<'_> {
 
 /// Whether the model has collapsed since `start`.
 fn collapsed(guard: &Guard, start: &Measurement, now: &Measurement) -> bool {
-    // NaN is a collapse, too.
     let within = |value: f64, most: f64| value <= most;
     let utility = start.utility_nll.zip(now.utility_nll);
     let ratio = utility.map_or(1.0, |(before, now)| (now - before).exp());
@@ -435,9 +440,13 @@ pub fn unlearn(
         StopRule::Untuned { check_every, cap } => (cap, Some(check_every.max(1))),
     };
     let choose_every = config.choose.map(|choose| choose.check_every.max(1));
+    let guards = config.guard.forget_nll.is_finite() || config.guard.perplexity_ratio.is_finite();
+    let guard_every = guards.then_some(config.guard.check_every.max(1));
     let is_due = |step: usize| {
-        let every = [check_every, choose_every].into_iter().flatten();
-        every.into_iter().any(|every| step.is_multiple_of(every))
+        let mut every = [check_every, choose_every, guard_every]
+            .into_iter()
+            .flatten();
+        every.any(|every| step.is_multiple_of(every))
     };
     let steps_in_pass = forget.len().div_ceil(config.batch.max(1)).max(1);
     let train_config = TrainConfig {
@@ -461,7 +470,7 @@ pub fn unlearn(
     let (first, back) = watch.measure(0, &model.network);
     let mut reached = check_every.is_some() && back;
     let mut broken = false;
-    let keeps = config.choose.is_some() || config.guard != Guard::default();
+    let keeps = config.choose.is_some() || guards;
     let run = Run {
         measured: vec![first],
         kept: keeps.then(|| (first, model.network.clone())),
@@ -511,7 +520,7 @@ pub fn unlearn(
         );
         match outcome {
             Ok(record) => trained = record,
-            Err(lethe_train::Error::Diverged { .. }) => broken = true,
+            Err(lethe_train::Error::Diverged { .. }) if keeps => broken = true,
             Err(error) => return Err(error.into()),
         }
     }

@@ -310,10 +310,12 @@ fn a_collapse_stops_the_run_and_the_last_good_checkpoint_is_kept() {
     let far = vec![1e9; 4];
     for guard in [
         Guard {
+            check_every: 1,
             forget_nll: start + 4.0,
             ..Guard::default()
         },
         Guard {
+            check_every: 1,
             perplexity_ratio: 3.0,
             ..Guard::default()
         },
@@ -354,4 +356,54 @@ fn what_is_monitored_is_spread_over_the_forget_set() {
     assert_eq!(distinct(|id| id % 9), 9);
     assert!(distinct(|id| id / 9) > 12);
     assert_eq!(Forgetting::monitored(&forget[..10]).len(), 10);
+}
+
+#[test]
+fn a_loss_that_is_no_number_is_an_error_or_ends_at_the_last_good_checkpoint() {
+    let (_, tuned) = models();
+    let wild = |guard: Guard| UnlearnConfig {
+        guard,
+        optimizer: OptimizerConfig {
+            learning_rate: 1e20,
+            ..OptimizerConfig::default()
+        },
+        ..config(StopRule::Steps { steps: 6 })
+    };
+    let (forget, method) = (examples(&tuned, &FORGET), method("grad-ascent"));
+    let sets = Forgetting {
+        forget: &forget,
+        alternatives: &[],
+        retain: &RetainSet::default(),
+        untuned_nll: &[],
+        aside: &aside(&tuned),
+    };
+    let go = &mut |_, _: Option<&_>| Verdict::Continue;
+    let plain = wild(Guard::default());
+    let error = unlearn(&mut tuned.clone(), &method, &sets, &plain, 4, None, go).unwrap_err();
+    assert!(
+        error.to_string().contains("lower the learning rate"),
+        "{error}"
+    );
+    let guarded = wild(Guard {
+        check_every: 1,
+        forget_nll: 20.0,
+        ..Guard::default()
+    });
+    let (kept, record) = run_with(&tuned, "grad-ascent", &guarded, &[]);
+    assert_eq!(record.outcome, Outcome::Collapsed);
+    let means = kept.network.mean_nll(&sequences(&forget)).1;
+    let mean = means.iter().sum::<f64>() / means.len() as f64;
+    assert!(
+        mean.is_finite() && (mean - record.final_nll).abs() < 1e-4,
+        "{mean}"
+    );
+    // What is recorded can be read again.
+    let text = serde_json::to_string(&record).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Unlearned>(&text)
+            .unwrap()
+            .measured
+            .len(),
+        record.measured.len()
+    );
 }
