@@ -5,37 +5,24 @@
 
 #![allow(clippy::expect_used, missing_docs)]
 
+mod gemma;
+
 use std::collections::BTreeSet;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lethe_model::{Decoding, LanguageModel, Pretrained, Sequence, Session, store};
+use gemma::{model, sequences};
+use lethe_model::{Decoding, LanguageModel, Sequence, Session};
 use lethe_train::{Example, NextToken, TrainConfig, Verdict, train};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn model() -> LanguageModel {
-    let cache = store::cache_dir().expect("a cache folder");
-    let path = store::pull(&store::MODELS[0], &cache, &mut |_, _, _| {}).expect("the model");
-    let kept: Vec<u32> = (0..4096).collect();
-    let device = lethe_model::device("auto").expect("a device");
-    let pretrained = Pretrained::open(&path).expect("readable");
-    pretrained.load(&device, Some(&kept)).expect("loadable")
-}
-
-/// `count` sequences of `length` different tokens.
-fn sequences(count: u32, length: u32) -> Vec<Vec<u32>> {
-    let ids = |row| {
-        (0..length)
-            .map(|i| (i * 37 + row * 101) % 4000 + 4)
-            .collect()
-    };
-    (0..count).map(ids).collect()
-}
-
 fn benchmarks(criterion: &mut Criterion) {
     let model = model();
-    let batch: Vec<Sequence> = sequences(8, 64).into_iter().map(Sequence::whole).collect();
+    let batch: Vec<Sequence> = sequences(0, 8, 64)
+        .into_iter()
+        .map(Sequence::whole)
+        .collect();
     let mut group = criterion.benchmark_group("gemma-3-270m");
     group.sample_size(10);
 
@@ -62,7 +49,7 @@ fn benchmarks(criterion: &mut Criterion) {
         });
     });
 
-    let prompts = sequences(32, 24);
+    let prompts = sequences(0, 32, 24);
     group.throughput(Throughput::Elements(32 * 24));
     group.bench_function("decode 32 prompts by 24", |b| {
         b.iter(|| {

@@ -8,15 +8,16 @@
 
 #![allow(clippy::expect_used, missing_docs)]
 
+mod gemma;
+
 use std::collections::BTreeMap;
 use std::process::Command;
 
 use criterion::{Criterion, Throughput};
-use lethe_model::{LanguageModel, Pretrained, Sequence, store};
+use gemma::{model, sequences};
+use lethe_model::{LanguageModel, Sequence};
 use lethe_train::{Example, Verdict};
-use lethe_unlearn::{
-    Aside, Forgetting, Guard, Registry, RetainSet, StopRule, UnlearnConfig, unlearn,
-};
+use lethe_unlearn::{Aside, Forgetting, Registry, RetainSet, StopRule, UnlearnConfig, unlearn};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -24,20 +25,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Set in the process whose memory is measured.
 const ALONE: &str = "LETHE_BENCH_ALONE";
 
-fn model() -> LanguageModel {
-    let cache = store::cache_dir().expect("a cache folder");
-    let path = store::pull(&store::MODELS[0], &cache, &mut |_, _, _| {}).expect("the model");
-    let kept: Vec<u32> = (0..4096).collect();
-    let device = lethe_model::device("auto").expect("a device");
-    let pretrained = Pretrained::open(&path).expect("readable");
-    pretrained.load(&device, Some(&kept)).expect("loadable")
-}
-
 /// `count` sequences of 64 different tokens.
-fn sequences(first: u32, count: u32) -> Vec<Sequence> {
-    let ids = |row: u32| (0..64).map(|i| (i * 37 + row * 101) % 4000 + 4).collect();
-    let rows = first..first + count;
-    rows.map(|row| Sequence::whole(ids(row))).collect()
+fn whole(first: u32, count: u32) -> Vec<Sequence> {
+    let ids = sequences(first, count, 64).into_iter();
+    ids.map(Sequence::whole).collect()
 }
 
 /// So many steps of a strategy.
@@ -46,9 +37,9 @@ fn run(model: &mut LanguageModel, name: &str, steps: usize) {
         sequence,
         label: String::new(),
     };
-    let forget: Vec<Example> = sequences(0, 8).into_iter().map(example).collect();
-    let retained: Vec<Example> = sequences(8, 8).into_iter().map(example).collect();
-    let alternatives: Vec<Vec<Sequence>> = sequences(16, 8).into_iter().map(|s| vec![s]).collect();
+    let forget: Vec<Example> = whole(0, 8).into_iter().map(example).collect();
+    let retained: Vec<Example> = whole(8, 8).into_iter().map(example).collect();
+    let alternatives: Vec<Vec<Sequence>> = whole(16, 8).into_iter().map(|s| vec![s]).collect();
     let sets = Forgetting {
         forget: &forget,
         alternatives: &alternatives,
@@ -56,15 +47,8 @@ fn run(model: &mut LanguageModel, name: &str, steps: usize) {
         untuned_nll: &[],
         aside: &Aside::default(),
     };
-    let config = UnlearnConfig {
-        batch: 8,
-        optimizer: lethe_train::OptimizerConfig::default(),
-        stop: StopRule::Steps { steps },
-        lora: None,
-        only: None,
-        choose: None,
-        guard: Guard::default(),
-    };
+    let stop = StopRule::Steps { steps };
+    let config = UnlearnConfig::new(8, lethe_train::OptimizerConfig::default(), stop);
     let method = Registry::builtin()
         .method(name, &BTreeMap::new())
         .expect("known");

@@ -68,19 +68,8 @@ impl Text {
     }
 
     fn truth(&self, corpus: &Corpus) -> Option<Text> {
-        let as_in_corpus = |question: &Question| {
-            let mut all = corpus.questions.iter();
-            let same = |q: &&Question| {
-                (&q.item, q.language, q.kind, q.index)
-                    == (
-                        &question.item,
-                        question.language,
-                        question.kind,
-                        question.index,
-                    )
-            };
-            all.find(same).cloned()
-        };
+        let as_in_corpus =
+            |q: &Question| question(corpus, &q.item, q.language, (q.kind, q.index)).cloned();
         Some(match self {
             Text::Article(fake) => {
                 let real = (&fake.item, fake.language, fake.wording, Version::Real);
@@ -125,13 +114,9 @@ impl Text {
                     ..cloze.clone()
                 }),
                 Text::Answer(question) => {
-                    let mut all = corpus.questions.iter();
-                    let same = all.find(|q| {
-                        (q.item.as_str(), q.language, q.kind, q.index)
-                            == (other, language, QuestionKind::Detail, 0)
-                    });
+                    let same = self::question(corpus, other, language, (QuestionKind::Detail, 0))?;
                     Text::Answer(Question {
-                        answer: same?.answer.clone(),
+                        answer: same.answer.clone(),
                         ..question.clone()
                     })
                 }
@@ -142,6 +127,17 @@ impl Text {
             .take(PLAUSIBLE)
             .collect()
     }
+}
+
+/// A question about an item: the one of that number within its kind.
+fn question<'a>(
+    corpus: &'a Corpus,
+    item: &str,
+    language: Language,
+    which: (QuestionKind, u32),
+) -> Option<&'a Question> {
+    let mut all = corpus.questions.iter();
+    all.find(|q| (q.item.as_str(), q.language, (q.kind, q.index)) == (item, language, which))
 }
 
 /// An article's text before and after its detail.
@@ -171,9 +167,7 @@ impl Beside {
         (version, language): (Version, Language),
     ) -> Result<Vec<Text>> {
         let find = |kind, index| {
-            let found = corpus.questions.iter().find(|q| {
-                (q.item.as_str(), q.language, q.kind, q.index) == (item, language, kind, index)
-            });
+            let found = question(corpus, item, language, (kind, index));
             let question = found.ok_or_else(|| {
                 eyre!(
                     "`statements` or `questions` is on in learn or unlearn, but {item} has no \

@@ -600,10 +600,7 @@ impl Study {
                 aside: &self.aside(&model, corpus)?,
             };
             let bar = self.console.bar(&name, "steps");
-            let cap = match choice.run.stop {
-                lethe_unlearn::StopRule::Steps { steps } => steps,
-                lethe_unlearn::StopRule::Untuned { cap, .. } => cap,
-            };
+            let cap = choice.run.stop.limit();
             let seed = self.preset.seed;
             let unlearned = unlearn(
                 &mut model,
@@ -634,10 +631,7 @@ impl Study {
             record.trained.steps, record.start_nll, record.final_nll, record.untuned_nll
         );
         self.finished(&name, detail, &done);
-        let cap = match choice.run.stop {
-            lethe_unlearn::StopRule::Steps { steps } => steps,
-            lethe_unlearn::StopRule::Untuned { cap, .. } => cap,
-        };
+        let cap = choice.run.stop.limit();
         self.unlearning.borrow_mut().push(UnlearningInfo {
             model: name,
             strategy: choice.strategy.clone(),

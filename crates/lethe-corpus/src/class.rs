@@ -37,10 +37,10 @@ impl Class {
         let mut class = plain(c).map_or(0, |folded| folded as u32 & 0xffff);
         let mut set = |bit, is| class |= if is { bit } else { 0 };
         set(SAME, plain(c) == Some(c));
-        set(UNUSUAL, plain(c).is_none() && two(c).is_none());
+        let usual = plain(c).is_some() || two(c).is_some();
+        set(UNUSUAL, !usual);
         set(LETTER, c.is_alphabetic());
         set(BLANK, c.is_whitespace());
-        let usual = plain(c).is_some() || two(c).is_some();
         let good = usual && !c.is_control() && !matches!(c, '{' | '}');
         for language in OF_SCRIPT {
             let own = script::holds(language, c) || !c.is_alphabetic();

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use rustc_hash::FxHashMap;
 use whatlang::{Detector, Info, Lang};
 
-use crate::class::{Classes, Script};
+use crate::class::Classes;
 use crate::{Language, script};
 
 /// Frequent words of the corpus' languages, folded: those that hardly any other language has, and
@@ -225,7 +225,7 @@ pub(crate) fn article(
 ) -> Option<String> {
     let share = hits.hausa_share();
     let text = (!settled(language, hits)).then(text);
-    if let Some(text) = text.filter(|text| !told_by_letters(language, hits, text)) {
+    if let Some(text) = text.filter(|text| language != Language::Ru || !is_russian(hits, text)) {
         let info = whatlang::detect(&text);
         let wrong = match known(language) {
             Some(own) => info.as_ref().is_none_or(|info| info.lang() != own),
@@ -254,22 +254,6 @@ fn settled(language: Language, hits: &Hits) -> bool {
     let (own, other) = hits.own_and_other(language);
     let other = other.max(hits.listed[FOREIGN_BIT]);
     own >= 5 && own * 8 >= hits.words && own >= 3 * other
-}
-
-/// Whether a text's letters are of a language alone, of all that whatlang knows.
-fn told_by_letters(language: Language, hits: &Hits, text: &str) -> bool {
-    match language {
-        Language::Ru => is_russian(hits, text),
-        Language::Zh | Language::Hy => {
-            let (classes, script) = (Classes::get(), Script::of(language));
-            let mut letters = text
-                .chars()
-                .map(|c| classes.of(c))
-                .filter(|c| c.is_letter());
-            letters.next().is_some_and(|c| c.is_of(script)) && letters.all(|c| c.is_of(script))
-        }
-        _ => false,
-    }
 }
 
 /// Whether a text has only letters of Russian, among them three that its neighbours lack, or one,

@@ -47,17 +47,10 @@ pub fn length(language: Language, text: &str) -> usize {
     if language == Language::Zh {
         return text.chars().filter(|&c| script::is_han(c)).count();
     }
-    if text.is_ascii() {
-        return ascii_words(text.as_bytes(), true);
-    }
     let classes = Classes::get();
-    let (mut words, mut before) = (0, true);
-    for c in text.chars() {
-        let blank = classes.of(c).is_blank();
-        words += usize::from(before & !blank);
-        before = blank;
-    }
-    words
+    let mut seen = Seen::nothing(Script::of(language));
+    text.chars().for_each(|c| seen.one(classes.of(c)));
+    seen.words
 }
 
 /// The usual [`length`] of an article per word of its English version: the means over the 36 items
@@ -970,13 +963,7 @@ impl Look {
     /// A text in parts: what comes before its slot, the slot, what comes after.
     fn at_parts(&mut self, text: &str, [before, slot, after]: [&str; 3]) -> Looked {
         let script = self.script;
-        let mut seen = Seen {
-            script,
-            fits: Scripts::ALL,
-            words: 0,
-            letters: 0,
-            blank: true,
-        };
+        let mut seen = Seen::nothing(script);
         let mut folded = String::with_capacity(text.len() + 8);
         fold_into(&mut folded, before, &mut seen);
         if !slot.is_empty() {
@@ -1019,6 +1006,18 @@ struct Seen {
     letters: usize,
     /// Whether the last character is a blank.
     blank: bool,
+}
+
+impl Seen {
+    fn nothing(script: Script) -> Seen {
+        Seen {
+            script,
+            fits: Scripts::ALL,
+            words: 0,
+            letters: 0,
+            blank: true,
+        }
+    }
 }
 
 impl Watch for Seen {

@@ -40,13 +40,12 @@ struct Head {
     objective: serde_json::Value,
 }
 
-/// The parts of a run that are saved.
-pub(crate) struct Parts<'a> {
-    pub network: &'a mut Network,
-    pub optimizer: &'a mut Optimizer,
-    pub objective: &'a dyn Objective,
-    pub trained: &'a mut Trained,
-    pub seen: &'a mut usize,
+/// How far a run is, beside its weights.
+pub(crate) struct State {
+    pub optimizer: Optimizer,
+    pub trained: Trained,
+    /// Examples so far.
+    pub seen: usize,
 }
 
 /// What tells one run from another: settings, seed, examples.
@@ -65,21 +64,27 @@ pub(crate) fn run_hash(config: &TrainConfig, examples: &[Example], seed: u64) ->
 }
 
 impl Resume {
-    /// Writes the state, if it is due after this step.
-    pub(crate) fn save(&self, step: usize, run: &str, parts: &mut Parts) -> Result<(), Error> {
-        if !step.is_multiple_of(self.every.max(1)) {
+    /// Writes the state, if it is due after as many steps.
+    pub(crate) fn save(
+        &self,
+        run: &str,
+        network: &Network,
+        objective: &dyn Objective,
+        state: &State,
+    ) -> Result<(), Error> {
+        if !state.trained.steps.is_multiple_of(self.every.max(1)) {
             return Ok(());
         }
-        let (objective, of_objective) = parts.objective.state();
-        let (optimizer_steps, moments) = parts.optimizer.state();
+        let (objective, of_objective) = objective.state();
+        let (optimizer_steps, moments) = state.optimizer.state();
         let head = Head {
             run: run.to_owned(),
-            trained: parts.trained.clone(),
-            seen: *parts.seen,
+            trained: state.trained.clone(),
+            seen: state.seen,
             optimizer_steps,
             objective,
         };
-        let weights = parts.network.trainable().into_iter();
+        let weights = network.trainable().into_iter();
         let weights = weights.map(|(name, weight)| (format!("weight {name}"), weight.clone()));
         let own = of_objective.into_iter();
         let own = own.map(|(name, tensor)| (format!("objective {name}"), tensor));
@@ -110,7 +115,13 @@ impl Resume {
     }
 
     /// Goes on from the state, if there is one.
-    pub(crate) fn load(&self, run: &str, parts: &mut Parts) -> Result<(), Error> {
+    pub(crate) fn load(
+        &self,
+        run: &str,
+        network: &mut Network,
+        objective: &dyn Objective,
+        state: &mut State,
+    ) -> Result<(), Error> {
         let wrong = |reason: String| Error::State {
             file: self.file.clone(),
             reason,
@@ -130,12 +141,12 @@ impl Resume {
                 "it is of a run with other settings, examples or seed".to_owned(),
             ));
         }
-        let device = parts.network.device();
+        let device = network.device();
         let read = |name: &str| -> Result<Tensor<2>, Error> {
             let view = tensors.tensor(name).map_err(|e| wrong(e.to_string()))?;
             tensor(&view, &device).ok_or_else(|| wrong(format!("{name} is not a matrix of f32")))
         };
-        for (name, weight) in parts.network.trainable_mut() {
+        for (name, weight) in network.trainable_mut() {
             let saved = read(&format!("weight {name}"))?;
             if saved.dims() != weight.dims() {
                 let (found, expected) = (saved.dims(), weight.dims());
@@ -153,11 +164,11 @@ impl Resume {
             let second = read(&format!("moment2 {name}"))?;
             moments.push((name, [first, second]));
         }
-        parts.optimizer.resume(head.optimizer_steps, moments)?;
+        state.optimizer.resume(head.optimizer_steps, moments)?;
         let own = of("objective ")?;
-        parts.objective.resume(parts.network, &head.objective, own);
-        *parts.trained = head.trained;
-        *parts.seen = head.seen;
+        objective.resume(network, &head.objective, own);
+        state.trained = head.trained;
+        state.seen = head.seen;
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::optimizer::Gradients;
-use crate::resume::{Parts, Resume, run_hash};
+use crate::resume::{Resume, State, run_hash};
 use crate::{Error, Example, MicroBatch, Objective, Optimizer, OptimizerConfig, plan};
 
 /// How a model is trained.
@@ -209,24 +209,17 @@ pub fn train_resumable(
             expected: "an expression that matches a parameter, such as mlp.down_proj",
         });
     }
-    let mut optimizer = Optimizer::new(&config.optimizer, &model.network.device());
-    let mut trained = Trained::default();
+    let mut state = State {
+        optimizer: Optimizer::new(&config.optimizer, &model.network.device()),
+        trained: Trained::default(),
+        seen: 0,
+    };
     let start = Instant::now();
     let result = steps(
-        model,
-        objective,
-        examples,
-        config,
-        seed,
-        &passes,
-        &chosen,
-        resume,
-        &mut optimizer,
-        &mut trained,
-        observe,
+        model, objective, examples, config, seed, &passes, &chosen, resume, &mut state, observe,
     );
-    trained.seconds += start.elapsed().as_secs_f64();
-    result.map(|()| trained)
+    state.trained.seconds += start.elapsed().as_secs_f64();
+    result.map(|()| state.trained)
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -239,35 +232,26 @@ fn steps(
     passes: &[(usize, Vec<Vec<usize>>)],
     chosen: &(dyn Fn(&str) -> bool + Sync),
     resume: Option<&Resume>,
-    optimizer: &mut Optimizer,
-    trained: &mut Trained,
+    state: &mut State,
     observe: &mut dyn FnMut(&Progress, &LanguageModel) -> Verdict,
 ) -> Result<(), Error> {
     let steps = passes.len();
-    let mut seen = 0;
     let run = resume.map(|_| run_hash(config, examples, seed));
     let kept = resume.zip(run.as_deref());
     if let Some((resume, run)) = kept {
-        let parts = &mut Parts {
-            network: &mut model.network,
-            optimizer,
-            objective,
-            trained,
-            seen: &mut seen,
-        };
-        resume.load(run, parts)?;
+        resume.load(run, &mut model.network, objective, state)?;
     }
-    for (step, (pass, batches)) in passes.iter().enumerate().skip(trained.steps) {
+    for (step, (pass, batches)) in passes.iter().enumerate().skip(state.trained.steps) {
         let mut shards = Vec::new();
         for batch in batches {
             for shard in batch.chunks(batch.len().div_ceil(config.shards)) {
                 shards.push(MicroBatch {
-                    seen,
+                    seen: state.seen,
                     pass: *pass,
                     places: shard.to_vec(),
                     examples: shard.iter().map(|&i| &examples[i]).collect(),
                 });
-                seen += shard.len();
+                state.seen += shard.len();
             }
         }
         let weights: Vec<Vec<f64>> = shards.iter().map(|s| objective.weights(s)).collect();
@@ -320,6 +304,9 @@ fn steps(
                 gradients.add(computed);
             }
         }
+        let State {
+            optimizer, trained, ..
+        } = &mut *state;
         trained.tokens += shards.iter().map(MicroBatch::targets).sum::<usize>();
         let gradient_norm = optimizer.step(&mut model.network, gradients, factor)?;
         if !gradient_norm.is_finite() {
@@ -347,14 +334,7 @@ fn steps(
         }
         // Not after the last step: a run that went on from there would pass it by.
         if let Some((resume, run)) = kept {
-            let parts = &mut Parts {
-                network: &mut model.network,
-                optimizer,
-                objective,
-                trained,
-                seen: &mut seen,
-            };
-            resume.save(step + 1, run, parts)?;
+            resume.save(run, &model.network, objective, state)?;
         }
     }
     Ok(())

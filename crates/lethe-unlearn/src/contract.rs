@@ -6,7 +6,7 @@ use lethe_model::{LanguageModel, LoraConfig, Network, Sequence, device};
 use lethe_train::{Example, OptimizerConfig, Resume, Verdict};
 
 use crate::{
-    Aside, Average, Batch, Choose, Error, Forgetting, Guard, Method, ReferenceLosses, Registered,
+    Aside, Average, Batch, Choose, Error, Forgetting, Method, ReferenceLosses, Registered,
     Registry, RetainSet, StopRule, UnlearnConfig, Unlearned, unlearn,
 };
 
@@ -104,22 +104,18 @@ impl Bench {
 
 /// Four steps of two sequences, the adapters of `lora` or all weights, the best checkpoint chosen.
 fn config(lora: bool) -> UnlearnConfig {
+    let optimizer = OptimizerConfig {
+        learning_rate: 1e-3,
+        ..OptimizerConfig::default()
+    };
     UnlearnConfig {
-        batch: 2,
-        optimizer: OptimizerConfig {
-            learning_rate: 1e-3,
-            ..OptimizerConfig::default()
-        },
-        stop: StopRule::Steps { steps: 4 },
         lora: lora.then(|| LoraConfig {
             rank: 2,
             alpha: 4.0,
             dropout: 0.0,
             targets: "_proj".to_owned(),
         }),
-        only: None,
-        choose: None,
-        guard: Guard::default(),
+        ..UnlearnConfig::new(2, optimizer, StopRule::Steps { steps: 4 })
     }
 }
 

@@ -54,7 +54,11 @@ impl Retain {
         match (self, reference) {
             (Retain::None, _) => None,
             (Retain::Ce, _) => Some(policy.token_losses(retain).mean()),
-            (Retain::Kl, reference) => Some(divergence(reference?, policy, retain).mean()),
+            (Retain::Kl, reference) => {
+                let before = lift(reference?.predict(retain).log_probabilities());
+                let now = policy.predict(retain).log_probabilities();
+                Some(divergence(before, now).mean())
+            }
             (Retain::Embedding, reference) => {
                 let layers = layer_at(policy, depth);
                 let before = lift(reference?.activations(retain, layers));
@@ -76,14 +80,9 @@ pub(crate) fn lift<const D: usize>(constant: Tensor<D>) -> Tensor<D> {
     constant.inner().autodiff()
 }
 
-/// `KL(reference ‖ policy)` of the next token, in nats, for every target token: `[Σ targets]`.
-pub(crate) fn divergence(
-    reference: &Network,
-    policy: &Network,
-    sequences: &[Sequence],
-) -> Tensor<1> {
-    let before = lift(reference.predict(sequences).log_probabilities());
-    let now = policy.predict(sequences).log_probabilities();
+/// `KL(before ‖ now)` in nats, row by row, of distributions given by their log-probabilities: `[n,
+/// vocabulary]` to `[n]`.
+pub(crate) fn divergence(before: Tensor<2>, now: Tensor<2>) -> Tensor<1> {
     let n = now.dims()[0];
     (before.clone().exp() * (before - now))
         .sum_dim(1)

@@ -41,6 +41,17 @@ pub enum StopRule {
     },
 }
 
+impl StopRule {
+    /// The most optimizer steps that are taken.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        match self {
+            StopRule::Steps { steps } => *steps,
+            StopRule::Untuned { cap, .. } => *cap,
+        }
+    }
+}
+
 impl std::fmt::Display for StopRule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -76,6 +87,22 @@ pub struct UnlearnConfig {
     /// What counts as a collapse.
     #[serde(default)]
     pub guard: Guard,
+}
+
+impl UnlearnConfig {
+    /// All weights are trained, and the last checkpoint counts.
+    #[must_use]
+    pub fn new(batch: usize, optimizer: OptimizerConfig, stop: StopRule) -> UnlearnConfig {
+        UnlearnConfig {
+            batch,
+            optimizer,
+            stop,
+            lora: None,
+            only: None,
+            choose: None,
+            guard: Guard::default(),
+        }
+    }
 }
 
 /// The checkpoint that counts: of those measured, the one with the least preference for the fake on
@@ -435,9 +462,10 @@ pub fn unlearn(
         return Err(Error::NoProbes);
     }
     let (forget, alternatives) = with_alternatives(method, sets)?;
-    let (limit, check_every) = match config.stop {
-        StopRule::Steps { steps } => (steps, None),
-        StopRule::Untuned { check_every, cap } => (cap, Some(check_every.max(1))),
+    let limit = config.stop.limit();
+    let check_every = match config.stop {
+        StopRule::Steps { .. } => None,
+        StopRule::Untuned { check_every, .. } => Some(check_every.max(1)),
     };
     let choose_every = config.choose.map(|choose| choose.check_every.max(1));
     let guards = config.guard.forget_nll.is_finite() || config.guard.perplexity_ratio.is_finite();

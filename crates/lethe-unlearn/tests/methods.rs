@@ -338,6 +338,18 @@ fn the_dual_weight_follows_the_constraint() {
     assert_eq!(pdu.alpha(), Some(2.5));
 }
 
+/// Gradients at a network's parameters, as one vector; zero where a loss does not reach.
+fn flat(network: &Network, gradients: &burn::tensor::Gradients) -> Vec<f64> {
+    let mut out = Vec::new();
+    for (_, parameter) in network.trainable() {
+        match parameter.grad(gradients) {
+            Some(g) => out.extend(g.into_data().iter::<f32>().map(f64::from)),
+            None => out.extend(std::iter::repeat_n(0.0, parameter.shape().num_elements())),
+        }
+    }
+    out
+}
+
 /// The gradients of a loss at a network's parameters, as one vector.
 fn gradient(name: &str, hyper: &[(&str, f64)], pass: usize, network: &Network) -> Vec<f64> {
     let policy = network.clone().with_gradients();
@@ -345,14 +357,7 @@ fn gradient(name: &str, hyper: &[(&str, f64)], pass: usize, network: &Network) -
     let gradients = with_batch(&policy, pass, |batch| {
         method.strategy.loss(batch).backward()
     });
-    let mut out = Vec::new();
-    for (_, parameter) in policy.trainable() {
-        match parameter.grad(&gradients) {
-            Some(g) => out.extend(g.into_data().iter::<f32>().map(f64::from)),
-            None => out.extend(std::iter::repeat_n(0.0, parameter.shape().num_elements())),
-        }
-    }
-    out
+    flat(&policy, &gradients)
 }
 
 /// The network a step along a direction.
@@ -430,16 +435,7 @@ fn weights_have_no_gradient() {
         let weights = burn::tensor::TensorData::new(weights, [n]);
         let weights = burn::tensor::Tensor::<1>::from_data(weights, &policy.device());
         let gradients = (losses * weights).mean().neg().backward();
-        let parameters = policy.trainable().into_iter();
-        parameters
-            .flat_map(|(_, p)| {
-                let g = p.grad(&gradients).unwrap();
-                g.into_data()
-                    .iter::<f32>()
-                    .map(f64::from)
-                    .collect::<Vec<_>>()
-            })
-            .collect()
+        flat(&policy, &gradients)
     };
     for (name, expected) in [
         ("wga", weighted(&|p| p)),
@@ -497,16 +493,7 @@ fn ascent_on_sums(network: &Network) -> Vec<f64> {
         .mean()
         .neg()
         .backward();
-    let parameters = policy.trainable().into_iter();
-    parameters
-        .flat_map(|(_, p)| {
-            let g = p.grad(&gradients).unwrap();
-            g.into_data()
-                .iter::<f32>()
-                .map(f64::from)
-                .collect::<Vec<_>>()
-        })
-        .collect()
+    flat(&policy, &gradients)
 }
 
 #[test]

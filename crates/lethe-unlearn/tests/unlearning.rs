@@ -66,18 +66,11 @@ fn method(name: &str) -> Method {
 }
 
 fn config(stop: StopRule) -> UnlearnConfig {
-    UnlearnConfig {
-        batch: 4,
-        optimizer: OptimizerConfig {
-            learning_rate: 5e-4,
-            ..OptimizerConfig::default()
-        },
-        stop,
-        lora: None,
-        only: None,
-        choose: None,
-        guard: Guard::default(),
-    }
+    let optimizer = OptimizerConfig {
+        learning_rate: 5e-4,
+        ..OptimizerConfig::default()
+    };
+    UnlearnConfig::new(4, optimizer, stop)
 }
 
 /// Fakes and truths to choose by, and what should stay.

@@ -3,18 +3,15 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_sigmoid;
 
-use crate::{
-    Alternative, Average, Batch, Hyperparameter, Needs, Reference, Registered, Retain, Strategy,
-};
+use crate::methods::npo::NPO;
+use crate::{Alternative, Average, Batch, Needs, Reference, Registered, Retain, Strategy};
 
 /// Prefers the truth.
 pub(crate) const DPO: Registered = Registered {
     name: "dpo",
     title: "Direct preference optimization, the truth preferred",
     paper: "arXiv 2305.18290",
-    hyperparameters: &[
-        Hyperparameter::positive("beta", 0.1, "inverse temperature, per nat").between(1e-6, 1e3),
-    ],
+    hyperparameters: NPO.hyperparameters,
     retain: Retain::None,
     gamma: 1.0,
     alpha: 0.0,

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::retain::lift;
+use crate::retain::{divergence, lift};
 use crate::{Average, Batch, Hyperparameter, Needs, Reference, Registered, Retain, Strategy};
 
 pub(crate) const LINGTEA: Registered = Registered {
@@ -50,10 +50,8 @@ impl Strategy for Lingtea {
         };
         let unknown = known.clone().neg() + 1.0;
         let learned = unknown * policy.token_losses();
-        let (before, now) = (lift(soft(teacher)), soft(policy));
-        let n = now.dims()[0];
-        let divergence = (before.clone().exp() * (before - now)).sum_dim(1);
-        let distilled = divergence.reshape([n]) * known * self.temperature.powi(2);
+        let divergence = divergence(lift(soft(teacher)), soft(policy));
+        let distilled = divergence * known * self.temperature.powi(2);
         (distilled + learned).mean()
     }
 
