@@ -52,7 +52,7 @@ fn run(model: &mut LanguageModel, name: &str, steps: usize) {
     let method = Registry::builtin()
         .method(name, &BTreeMap::new())
         .expect("known");
-    let go = &mut |_, _: Option<&_>| Verdict::Continue;
+    let go = &mut |_, _: Option<(&_, &_)>| Verdict::Continue;
     unlearn(model, &method, &sets, &config, 1, None, go).expect("it unlearns");
 }
 

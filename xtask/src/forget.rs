@@ -43,7 +43,8 @@ impl Text {
         }
     }
 
-    fn place(&self) -> (&str, Language) {
+    /// Its item and language.
+    pub fn place(&self) -> (&str, Language) {
         match self {
             Text::Article(article) => (&article.item, article.language),
             Text::Statement(question) | Text::Answer(question) => {

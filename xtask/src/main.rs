@@ -20,8 +20,9 @@ use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use color_eyre::eyre::{Context, Result, bail};
+use lethe_corpus::Language;
 
-use crate::study::{Study, Until};
+use crate::study::{Entrants, Study, Until};
 
 // Tensor operations allocate and free megabytes all the time; the system's allocator gives such
 // blocks back to the kernel, which then clears every page again (an eighth of a training step).
@@ -56,6 +57,8 @@ enum Task {
     Eval(Run),
     /// Write the report; whatever it needs and is missing is run first
     Report(Run),
+    /// Run unlearning strategies against each other on one tuned model and write their report
+    Compare(Compare),
     /// List the unlearning strategies with their hyper-parameters
     Strategies,
     /// Write the beginning of something, registered and tested
@@ -74,9 +77,9 @@ enum Task {
 
 #[derive(Args)]
 struct Run {
-    /// A preset in pipelines/, or a file
-    #[arg(long, default_value = "laptop", value_name = "NAME|FILE")]
-    preset: String,
+    /// A preset in pipelines/, or a file [default: laptop; of compare: race]
+    #[arg(long, value_name = "NAME|FILE")]
+    preset: Option<String>,
     /// auto, flex, cpu, wgpu, vulkan, cuda, cuda:N or tch
     #[arg(long, default_value = "auto")]
     device: String,
@@ -86,6 +89,27 @@ struct Run {
     /// Change one key of the preset, for example learn.train.passes=8
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+}
+
+#[derive(Args)]
+struct Compare {
+    #[command(flatten)]
+    run: Run,
+    /// Strategies, or all; NAME+RETAIN is one with another retain loss
+    #[arg(long, num_args = 1.., default_value = "all", value_name = "NAME")]
+    strategies: Vec<String>,
+    /// Language scopes, or all; codes with commas between are one scope
+    #[arg(long, num_args = 1.., default_value = "source", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// The language in which the fakes are learned [default: the preset's first]
+    #[arg(long, value_name = "CODE")]
+    source: Option<Language>,
+    /// Also unlearn the items in so many successive requests
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    requests: usize,
+    /// Also unlearn only these shares of the items
+    #[arg(long, num_args = 1.., value_name = "SHARE")]
+    forget_fraction: Vec<f64>,
 }
 
 #[derive(Subcommand)]
@@ -153,6 +177,7 @@ fn go(cli: Cli) -> Result<()> {
         Task::Learn(run) => study(&run, Until::Learn),
         Task::Unlearn(run) => study(&run, Until::Unlearn),
         Task::Eval(run) => study(&run, Until::Eval),
+        Task::Compare(compare) => race(&compare),
         Task::Strategies => strategies::list(),
         Task::New(New::Strategy { name }) => new::strategy(&name, preset::root()),
         Task::Models(Models::Pull { name }) => {
@@ -175,9 +200,30 @@ fn go(cli: Cli) -> Result<()> {
     }
 }
 
+/// What a run is about; without a preset, the one called `default`.
+fn open(run: &Run, default: &str) -> Result<Study> {
+    let preset = run.preset.as_deref().unwrap_or(default);
+    Study::new(preset, &run.overrides, &run.device, run.out.as_deref())
+}
+
+fn race(compare: &Compare) -> Result<()> {
+    let start = Instant::now();
+    let summary = open(&compare.run, "race")?.compare(&Entrants {
+        strategies: compare.strategies.clone(),
+        scopes: compare.scopes.clone(),
+        source: compare.source,
+        requests: compare.requests,
+        fractions: compare.forget_fraction.clone(),
+    })?;
+    println!("\n{summary}");
+    println!("\nreport: {}", summary.index.display());
+    eprintln!("done in {}", progress::human(start.elapsed().as_secs_f64()));
+    Ok(())
+}
+
 fn study(run: &Run, until: Until) -> Result<()> {
     let start = Instant::now();
-    let study = Study::new(&run.preset, &run.overrides, &run.device, run.out.as_deref())?;
+    let study = open(run, "laptop")?;
     if let Some(summary) = study.reproduce(until)? {
         println!("\n{summary}");
         println!("\nreport: {}", summary.index.display());

@@ -35,6 +35,80 @@ pub struct Preset {
     pub eval: AskConfig,
     /// How much worse than before counts as still answering.
     pub margins: Margins,
+    /// How strategies are compared (`compare`); only then is it needed.
+    pub race: Option<Race>,
+}
+
+/// How strategies are compared: with what, and how long. The rest is as in `unlearn`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Race {
+    /// The learning rates that every strategy is run with.
+    pub learning_rates: Vec<f64>,
+    /// The utility losses that may be paid, in nats per token: strategies are compared at equal ones.
+    pub budgets: Vec<f64>,
+    /// Optimizer steps of a run.
+    pub steps: usize,
+    /// Steps between two measurements on the items held aside.
+    pub check_every: usize,
+    /// By strategy and hyper-parameter, the values to run with in place of the default;
+    /// `learning_rate` stands for the list above.
+    #[serde(default)]
+    pub grid: BTreeMap<String, BTreeMap<String, Vec<f64>>>,
+}
+
+impl Race {
+    /// The learning rates and hyper-parameters that a strategy is run with: every combination.
+    pub fn settings(&self, strategy: &str) -> Vec<(f64, BTreeMap<String, f64>)> {
+        let mut out: Vec<(Option<f64>, BTreeMap<String, f64>)> = vec![(None, BTreeMap::new())];
+        for (key, values) in self.grid.get(strategy).into_iter().flatten() {
+            let with = |(rate, set): &(Option<f64>, BTreeMap<String, f64>), &value: &f64| {
+                let (mut rate, mut set) = (*rate, set.clone());
+                match key.as_str() {
+                    "learning_rate" => rate = Some(value),
+                    _ => drop(set.insert(key.clone(), value)),
+                }
+                (rate, set)
+            };
+            let all = out.iter();
+            out = all
+                .flat_map(|one| values.iter().map(move |value| with(one, value)))
+                .collect();
+        }
+        let all = out.into_iter();
+        all.flat_map(|(rate, set)| {
+            let rates = rate.map_or(self.learning_rates.clone(), |rate| vec![rate]);
+            rates.into_iter().map(move |rate| (rate, set.clone()))
+        })
+        .collect()
+    }
+
+    fn check(&self) -> Result<()> {
+        let positive = |key: &str, values: &[f64]| match values {
+            [] => bail!("race.{key} is empty, expected at least one number above 0"),
+            _ => match values.iter().find(|v| !(**v > 0.0 && v.is_finite())) {
+                Some(found) => bail!("race.{key}: found {found}, expected numbers above 0"),
+                None => Ok(()),
+            },
+        };
+        positive("learning_rates", &self.learning_rates)?;
+        positive("budgets", &self.budgets)?;
+        if self.steps == 0 || self.check_every == 0 {
+            bail!("race.steps and race.check_every must be at least 1");
+        }
+        let registry = crate::strategies::registry()?;
+        for (strategy, keys) in &self.grid {
+            if let Some((key, _)) = keys.iter().find(|(_, values)| values.is_empty()) {
+                bail!("race.grid.{strategy}.{key} is empty, expected at least one number");
+            }
+            for (rate, set) in self.settings(strategy) {
+                let wrong = || format!("race.grid.{strategy}");
+                positive("grid: learning_rate", &[rate]).wrap_err_with(wrong)?;
+                registry.method(strategy, &set).wrap_err_with(wrong)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Which model is studied.
@@ -277,6 +351,9 @@ impl Preset {
         }
         self.method()?;
         self.scopes()?;
+        if let Some(race) = &self.race {
+            race.check()?;
+        }
         Ok(())
     }
 
@@ -350,6 +427,38 @@ mod tests {
         for name in presets() {
             Preset::load(&name, &[]).unwrap_or_else(|e| panic!("{name}: {e:?}"));
         }
+    }
+
+    #[test]
+    fn a_race_runs_every_combination_of_its_grid() {
+        let (_, _, preset) = Preset::load("race", &[]).expect("valid");
+        let mut race = preset.race.expect("it has one");
+        race.learning_rates = vec![1e-5, 3e-5];
+        let of = |pairs: &[(&str, &[f64])]| -> BTreeMap<String, Vec<f64>> {
+            pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), v.to_vec()))
+                .collect()
+        };
+        let npo = of(&[("alpha", &[1.0, 2.0]), ("beta", &[0.1, 0.5, 1.0])]);
+        let rmu = of(&[("coefficient", &[5.0]), ("learning_rate", &[1e-4])]);
+        race.grid = BTreeMap::from([("npo+kl".to_owned(), npo), ("rmu".to_owned(), rmu)]);
+        race.check().expect("valid");
+        assert_eq!(
+            race.settings("dpo"),
+            [(1e-5, BTreeMap::new()), (3e-5, BTreeMap::new())]
+        );
+        let npo = race.settings("npo+kl");
+        assert_eq!(npo.len(), 2 * 2 * 3);
+        assert!(npo.iter().all(|(_, set)| set.len() == 2));
+        let coefficient = BTreeMap::from([("coefficient".to_owned(), 5.0)]);
+        assert_eq!(race.settings("rmu"), [(1e-4, coefficient)]);
+        race.grid.insert("dpo".to_owned(), of(&[("gama", &[1.0])]));
+        let error = format!("{:?}", race.check().expect_err("no such key"));
+        assert!(
+            error.contains("gama") && error.contains("grid.dpo"),
+            "{error}"
+        );
     }
 
     #[test]

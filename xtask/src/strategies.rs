@@ -16,6 +16,11 @@ pub fn registry() -> Result<Registry> {
     Ok(all)
 }
 
+/// Whether a strategy was first published here.
+pub fn is_own(entry: &Registered) -> bool {
+    entry.paper == Registered::OWN
+}
+
 /// `strategies`: what there is, with defaults and papers.
 pub fn list() -> Result<()> {
     let registry = registry()?;

@@ -2,6 +2,8 @@
 //!
 //! Read [`Study::reproduce`] from top to bottom: it is the experiment.
 
+mod race;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,7 +20,9 @@ use lethe_train::{
     Example, NextToken, TrainConfig, Trained, Verdict, article_example, neighbours, permuted,
     question_example, statement, train,
 };
-use lethe_unlearn::{Aside, Forgetting, LanguageScope, RetainSet, Unlearned, unlearn};
+use lethe_unlearn::{
+    Alternative, Aside, Forgetting, LanguageScope, Method, RetainSet, Unlearned, unlearn,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -26,6 +30,8 @@ use crate::cache::{Cache, Done};
 use crate::forget::{Beside, alternative_texts, alternatives, forgotten, probe_articles};
 use crate::preset::{Mixture, Preset, RetainText, Vocabulary, root};
 use crate::progress::Console;
+
+pub use race::Entrants;
 
 /// How far a run goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,7 +141,8 @@ impl Study {
         if until == Until::Corpus {
             return Ok(None);
         }
-        let base = self.base(&corpus)?;
+        let needed = self.preset.method()?.strategy.needs().alternative;
+        let base = self.base(&corpus, &Vec::from_iter(needed))?;
         let mut checkpoints = vec![Checkpoint {
             label: self.label("base", "base", None, None),
             key: base.key.clone(),
@@ -243,11 +250,12 @@ impl Study {
         Ok((corpus, done))
     }
 
-    /// Finds and opens the model, and decides which tokens it keeps.
-    fn base(&self, corpus: &Corpus) -> Result<Base> {
+    /// Finds and opens the model, and decides which tokens it keeps: those of the corpus, and of what
+    /// may be said instead of what is forgotten.
+    fn base(&self, corpus: &Corpus, alternatives: &[Alternative]) -> Result<Base> {
         let choice = &self.preset.model;
         let mut texts = corpus_texts(corpus, &self.preset.learn.wordings);
-        if let Some(kind) = self.preset.method()?.strategy.needs().alternative {
+        for &kind in alternatives {
             let beside = self.preset.unlearn.beside();
             let sources = self.preset.learn.sources.iter();
             let spoken = self.preset.corpus.languages.iter();
@@ -573,32 +581,14 @@ impl Study {
         let inputs = [untuned.key.as_str(), tuned.key.as_str()];
         let done = self.cache.stage(&name, &settings, &inputs, |path| {
             let method = self.preset.method()?;
-            let spoken = &self.preset.corpus.languages;
-            let mut languages = scope.languages(source);
-            languages.retain(|l| spoken.contains(l) || *l == source || *l == Language::En);
             let mut model = self.open(base, tuned)?;
-            let tokenizer = &model.tokenizer;
-            let forgotten = forgotten(corpus, &languages, choice.beside())?;
-            let forget: Result<Vec<Example>> = forgotten
-                .iter()
-                .map(|text| text.example(tokenizer))
-                .collect();
-            let forget = forget?;
-            let alternatives = match method.strategy.needs().alternative {
-                None => Vec::new(),
-                Some(kind) => alternatives(corpus, tokenizer, &forgotten, kind)?,
-            };
-            let retain = self.retained(&model, corpus, &languages)?;
-            let monitored = Forgetting::monitored(&forget);
-            let (untuned_mean, untuned_nll) =
-                self.open(base, untuned)?.network.mean_nll(&monitored);
-            let sets = Forgetting {
-                forget: &forget,
-                alternatives: &alternatives,
-                retain: &retain,
-                untuned_nll: &untuned_nll,
-                aside: &self.aside(&model, corpus)?,
-            };
+            let before = self.open(base, untuned)?;
+            let sets = self.sets(&before, corpus, (&method, scope, source), |_| true)?;
+            let (untuned_mean, untuned_nll) = before
+                .network
+                .mean_nll(&Forgetting::monitored(&sets.forget));
+            drop(before);
+            let sets = sets.view(&untuned_nll);
             let bar = self.console.bar(&name, "steps");
             let cap = choice.run.stop.limit();
             let seed = self.preset.seed;
@@ -610,7 +600,7 @@ impl Study {
                 seed,
                 None,
                 &mut |step, measured| {
-                    let nll = measured.map(|m| m.forget_nll);
+                    let nll = measured.map(|(m, _)| m.forget_nll);
                     let nll = nll.map(|nll| format!("forget NLL {nll:.2} of {untuned_mean:.2}"));
                     bar.at(step, cap, &nll.unwrap_or_default());
                     Verdict::Continue
@@ -652,6 +642,37 @@ impl Study {
         })
     }
 
+    /// What a run of unlearning works on: the fakes of chosen items in the scope's languages.
+    fn sets(
+        &self,
+        untuned: &LanguageModel,
+        corpus: &Corpus,
+        (method, scope, source): (&Method, &LanguageScope, Language),
+        chosen: impl Fn(&str) -> bool,
+    ) -> Result<Sets> {
+        let spoken = &self.preset.corpus.languages;
+        let mut languages = scope.languages(source);
+        languages.retain(|l| spoken.contains(l) || *l == source || *l == Language::En);
+        let tokenizer = &untuned.tokenizer;
+        let beside = self.preset.unlearn.beside();
+        let mut forgotten = forgotten(corpus, &languages, beside)?;
+        forgotten.retain(|text| chosen(text.place().0));
+        let forget: Result<Vec<Example>> = forgotten
+            .iter()
+            .map(|text| text.example(tokenizer))
+            .collect();
+        let alternatives = match method.strategy.needs().alternative {
+            None => Vec::new(),
+            Some(kind) => alternatives(corpus, tokenizer, &forgotten, kind)?,
+        };
+        Ok(Sets {
+            forget: forget?,
+            alternatives,
+            retain: self.retained(untuned, corpus, &languages)?,
+            aside: self.aside(untuned, corpus, chosen)?,
+        })
+    }
+
     /// What unlearning retains, by kind of text and language.
     fn retained(
         &self,
@@ -689,35 +710,57 @@ impl Study {
         Ok(corpus.sample(choice.probe, choice.instruct, self.preset.seed)?)
     }
 
-    /// What checkpoints are chosen by: both answers to the detail question about the items that are
-    /// held aside, and the true answers to the question about something else in them.
-    fn aside(&self, model: &LanguageModel, corpus: &Corpus) -> Result<Aside> {
+    /// What checkpoints are chosen by: both answers to the detail question about chosen items that are
+    /// held aside; and, as what should stay, the true answers to the question about something else
+    /// in all of these, and the articles that nothing is trained on and nothing reported of.
+    fn aside(
+        &self,
+        untuned: &LanguageModel,
+        corpus: &Corpus,
+        chosen: impl Fn(&str) -> bool,
+    ) -> Result<Aside> {
         let reported = self.reported(corpus)?;
+        let spoken = &self.preset.corpus.languages;
         let is_aside = |question: &&Question| {
             is_probed(corpus, &question.item)
                 && !is_probed(&reported, &question.item)
-                && self.preset.corpus.languages.contains(&question.language)
+                && spoken.contains(&question.language)
         };
-        let mut aside = Aside::default();
+        let (mut probes, mut facts) = (Vec::new(), Vec::new());
         for question in corpus.questions.iter().filter(is_aside) {
             let sequence = |answer: &str| -> Result<Sequence> {
                 let answered = Question {
                     answer: answer.to_owned(),
                     ..question.clone()
                 };
-                Ok(question_example(&model.tokenizer, &answered)?.sequence)
+                Ok(question_example(&untuned.tokenizer, &answered)?.sequence)
             };
             match (question.kind, question.index, &question.fake_answer) {
-                (QuestionKind::Detail, 0, Some(fake)) => {
-                    aside
-                        .probes
-                        .push([sequence(fake)?, sequence(&question.answer)?]);
+                (QuestionKind::Detail, 0, Some(fake)) if chosen(&question.item) => {
+                    probes.push([sequence(fake)?, sequence(&question.answer)?]);
                 }
-                (QuestionKind::Fact, 0, _) => aside.utility.push(sequence(&question.answer)?),
+                (QuestionKind::Fact, 0, _) => facts.push(sequence(&question.answer)?),
                 _ => {}
             }
         }
-        Ok(aside)
+        let mut articles = Vec::new();
+        if self.preset.corpus.aside > 0 {
+            let [_, aside] = self.unseen(corpus);
+            for article in self.real_articles(corpus, &aside) {
+                articles.push(article_example(&untuned.tokenizer, article)?.sequence);
+            }
+        }
+        let utility = vec![facts, articles];
+        Ok(Aside::new(&untuned.network, probes, utility))
+    }
+
+    /// The real articles of these items in the languages that are asked in.
+    fn real_articles<'a>(&self, corpus: &'a Corpus, items: &[String]) -> Vec<&'a Article> {
+        let spoken = &self.preset.corpus.languages;
+        let of_items = |a: &&Article| {
+            a.is_original(Version::Real) && items.contains(&a.item) && spoken.contains(&a.language)
+        };
+        corpus.articles.iter().filter(of_items).collect()
     }
 
     /// Asks one model everything.
@@ -728,7 +771,7 @@ impl Study {
         corpus: &Corpus,
     ) -> Result<(String, PathBuf)> {
         let name = format!("eval-{}", checkpoint.label.model);
-        let held_out = self.held_out(corpus);
+        let [held_out, _] = self.unseen(corpus);
         let languages = &self.preset.corpus.languages;
         let settings = json!([self.preset.eval, languages, held_out, checkpoint.label]);
         let inputs = [checkpoint.key.as_str()];
@@ -745,13 +788,7 @@ impl Study {
                     bar.at(done, of, "");
                 },
             )?;
-            let articles: Vec<&Article> = corpus
-                .articles
-                .iter()
-                .filter(|a| a.is_original(Version::Real) && held_out.contains(&a.item))
-                .filter(|a| languages.contains(&a.language))
-                .collect();
-            let held = perplexity(&model, &articles)?;
+            let held = perplexity(&model, &self.real_articles(corpus, &held_out))?;
             write_answers(&path.join("answers.parquet"), &checkpoint.label, &rows)?;
             write_perplexity(&path.join("perplexity.parquet"), &checkpoint.label, &held)?;
             Ok(EvalRecord {
@@ -978,6 +1015,38 @@ impl Study {
             .take(self.preset.corpus.held_out)
             .map(str::to_owned)
             .collect()
+    }
+
+    /// The items that no stage trains on: those whose perplexity is reported, and, where items are held
+    /// aside, as many or one less to choose by.
+    fn unseen(&self, corpus: &Corpus) -> [Vec<String>; 2] {
+        let mut reported = self.held_out(corpus);
+        let aside = match self.preset.corpus.aside {
+            0 => 0,
+            _ => reported.len() / 2,
+        };
+        let aside = reported.split_off(reported.len() - aside);
+        [reported, aside]
+    }
+}
+
+/// What a run of unlearning works on.
+struct Sets {
+    forget: Vec<Example>,
+    alternatives: Vec<Vec<Sequence>>,
+    retain: RetainSet,
+    aside: Aside,
+}
+
+impl Sets {
+    fn view<'a>(&'a self, untuned_nll: &'a [f64]) -> Forgetting<'a> {
+        Forgetting {
+            forget: &self.forget,
+            alternatives: &self.alternatives,
+            retain: &self.retain,
+            untuned_nll,
+            aside: &self.aside,
+        }
     }
 }
 

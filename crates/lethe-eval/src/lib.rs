@@ -14,9 +14,14 @@
 
 mod ask;
 mod error;
+mod race;
 mod results;
 pub mod text;
 
 pub use ask::{AnswerRow, AskConfig, PerplexityRow, ask, perplexity};
 pub use error::Error;
+pub use race::{
+    RaceMeasurement, RaceModel, RaceOutcome, RaceRun, RaceScore, write_race_measurements,
+    write_race_models, write_race_scores,
+};
 pub use results::{ModelLabel, write_answers, write_perplexity};

@@ -30,7 +30,7 @@ pub struct ModelLabel {
     pub seed: u64,
 }
 
-type Column = (&'static str, ArrayRef, bool);
+pub(crate) type Column = (&'static str, ArrayRef, bool);
 
 fn label_columns(label: &ModelLabel, rows: usize) -> Vec<Column> {
     let constant = |value: &str| Arc::new(StringArray::from(vec![value; rows])) as ArrayRef;
@@ -144,7 +144,7 @@ pub fn write_perplexity(
     write(path, columns)
 }
 
-fn write(path: &Path, columns: Vec<Column>) -> Result<(), Error> {
+pub(crate) fn write(path: &Path, columns: Vec<Column>) -> Result<(), Error> {
     let failed = |reason: String| Error::Write {
         path: path.to_path_buf(),
         reason,

@@ -64,11 +64,11 @@ impl Bench {
         let probes = forget.iter().zip(&alternatives);
         let probes = probes.map(|(fake, real)| [fake.sequence.clone(), real.clone()]);
         let retained: Vec<Example> = sequences(&RETAIN)?.into_iter().map(example).collect();
+        // Not the model itself, of whose fakes nothing would be left from the start.
+        let untuned = LanguageModel::random(&texts, 500, 2, 8, &device).map_err(wrong)?;
+        let utility = retained.iter().map(|e| e.sequence.clone()).collect();
         Ok(Bench {
-            aside: Aside {
-                probes: probes.collect(),
-                utility: retained.iter().map(|e| e.sequence.clone()).collect(),
-            },
+            aside: Aside::new(&untuned.network, probes.collect(), vec![utility]),
             retain: RetainSet::balanced(&[retained], 1),
             alternatives: alternatives.into_iter().map(|a| vec![a]).collect(),
             forget,
@@ -93,7 +93,7 @@ impl Bench {
             untuned_nll: &[],
             aside: &self.aside,
         };
-        let observe = &mut |step, _: Option<&_>| match step >= stop_at {
+        let observe = &mut |step, _: Option<(&_, &_)>| match step >= stop_at {
             true => Verdict::Stop,
             false => Verdict::Continue,
         };

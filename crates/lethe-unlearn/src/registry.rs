@@ -41,6 +41,11 @@ pub struct Hyperparameter {
     pub meaning: &'static str,
 }
 
+impl Registered {
+    /// In the place of a paper: the strategy was first published here.
+    pub const OWN: &str = "Lethe";
+}
+
 impl Hyperparameter {
     /// One that may be any number of 0 or more.
     #[must_use]

@@ -105,15 +105,15 @@ impl UnlearnConfig {
     }
 }
 
-/// The checkpoint that counts: of those measured, the one with the least preference for the fake on
-/// the items that are held aside, among those that are still of use.
+/// The checkpoint that counts: of those measured, the one that leaves least of the fakes of the items
+/// that are held aside, among those that are still of use.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Choose {
     /// Optimizer steps between two measurements.
     pub check_every: usize,
-    /// By how much (nats per token) the loss of [`Aside::utility`] may rise over what it was before
-    /// the first step.
+    /// By how much [`Measurement::utility_nll`] (nats per token) may rise over what it was before the
+    /// first step.
     pub utility_margin: f64,
 }
 
@@ -128,8 +128,8 @@ pub struct Guard {
     /// The greatest NLL (nats per token) of what is monitored of the forget set; a uniform
     /// distribution has the logarithm of the vocabulary's size.
     pub forget_nll: f64,
-    /// The greatest perplexity of [`Aside::utility`], as a multiple of what it was before the first
-    /// step.
+    /// The greatest perplexity of what the model should still be able to say ([`Aside`]), as a
+    /// multiple of what it was before the first step.
     pub perplexity_ratio: f64,
 }
 
@@ -160,14 +160,73 @@ pub struct Forgetting<'a> {
     pub aside: &'a Aside,
 }
 
-/// Held aside from training, to choose by and to see a collapse with.
+/// Items whose fakes are learned and unlearned, but not reported: to choose by and to see a collapse
+/// with.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Aside {
-    /// The fake and the real answer to a question, each with the question before it, on items that
-    /// are not reported.
-    pub probes: Vec<[Sequence; 2]>,
-    /// What the model should still be able to say.
-    pub utility: Vec<Sequence>,
+    probes: Vec<Probe>,
+    utility: Vec<Vec<Sequence>>,
+}
+
+/// A question that is asked on the way.
+#[derive(Debug, Clone, PartialEq)]
+struct Probe {
+    /// The fake and the real answer, each with the question before it.
+    answers: [Sequence; 2],
+    /// By how much the untuned model preferred the fake one.
+    untuned: f64,
+}
+
+impl Aside {
+    /// Asks `probes`, a fake and a real answer each with the question before it, of the model from
+    /// before it learned the fakes. `utility` is what the model should still be able to say, by kind
+    /// of text; every kind counts alike, however much there is of it.
+    #[must_use]
+    pub fn new(
+        untuned: &Network,
+        probes: Vec<[Sequence; 2]>,
+        mut utility: Vec<Vec<Sequence>>,
+    ) -> Aside {
+        let before = preferences(untuned, &probes);
+        let probes = probes.into_iter().zip(before);
+        utility.retain(|kind| !kind.is_empty());
+        Aside {
+            probes: probes
+                .map(|(answers, untuned)| Probe { answers, untuned })
+                .collect(),
+            utility,
+        }
+    }
+
+    /// How much of the fakes is left (see [`Measurement::residue`]).
+    fn residue(&self, network: &Network) -> Option<f64> {
+        let answers: Vec<[Sequence; 2]> = self.probes.iter().map(|p| p.answers.clone()).collect();
+        let now = preferences(network, &answers);
+        let both = now.iter().zip(&self.probes);
+        let residues: Vec<f64> = both.map(|(now, p)| (now - p.untuned).max(0.0)).collect();
+        (!residues.is_empty()).then(|| match now.iter().all(|p| p.is_finite()) {
+            true => mean(&residues),
+            false => f64::NAN,
+        })
+    }
+
+    fn utility_nll(&self, network: &Network) -> Option<f64> {
+        let kinds = self.utility.iter();
+        let means: Vec<f64> = kinds.map(|kind| mean(&network.mean_nll(kind).1)).collect();
+        (!means.is_empty()).then(|| mean(&means))
+    }
+}
+
+/// `ln P(fake answer) − ln P(real answer)` of every probe, whole answers given the question.
+fn preferences(network: &Network, probes: &[[Sequence; 2]]) -> Vec<f64> {
+    let answers: Vec<Sequence> = probes.iter().flatten().cloned().collect();
+    let means = network.mean_nll(&answers).1;
+    let sums: Vec<f64> = answers
+        .iter()
+        .zip(means)
+        .map(|(answer, mean)| mean * answer.targets() as f64)
+        .collect();
+    sums.chunks(2).map(|pair| pair[1] - pair[0]).collect()
 }
 
 /// What was measured after a step. What is no number any more is the greatest there is.
@@ -178,10 +237,13 @@ pub struct Measurement {
     /// The NLL of what is monitored of the forget set: a mean over sequences of their means per
     /// token, in nats.
     pub forget_nll: f64,
-    /// By how much the fake answer of [`Aside::probes`] is more probable than the real one: a mean
-    /// over probes of the difference of their means per token, in nats.
-    pub preference: Option<f64>,
-    /// The mean NLL of [`Aside::utility`], in nats per token.
+    /// What is left of the fakes of the items held aside: a mean over probes of `max(0, preference -
+    /// preference of the untuned model)`, where a preference is `ln P(fake answer) - ln P(real
+    /// answer)`, in nats. Going beyond the untuned model is not rewarded: elsewhere it would make up
+    /// for fakes that are still there.
+    pub residue: Option<f64>,
+    /// The mean NLL of what the model should still be able to say, in nats per token: a mean over
+    /// kinds of text of the mean over sequences.
     pub utility_nll: Option<f64>,
 }
 
@@ -403,19 +465,12 @@ impl Watch<'_> {
             .map(|(before, now)| (before - now).max(0.0))
             .sum::<f64>();
         let lacking = lacking / now.len().max(1) as f64;
-        let Aside { probes, utility } = self.aside;
-        let preference = (!probes.is_empty()).then(|| {
-            let answers: Vec<Sequence> = probes.iter().flatten().cloned().collect();
-            let losses = network.mean_nll(&answers).1;
-            let differences: Vec<f64> = losses.chunks(2).map(|pair| pair[1] - pair[0]).collect();
-            mean(&differences)
-        });
         let number = |x: f64| if x.is_finite() { x } else { f64::MAX };
         let measurement = Measurement {
             step,
             forget_nll: number(mean(&now)),
-            preference: preference.map(number),
-            utility_nll: (!utility.is_empty()).then(|| number(network.mean_nll(utility).0)),
+            residue: self.aside.residue(network).map(number),
+            utility_nll: self.aside.utility_nll(network).map(number),
         };
         (measurement, lacking <= NEAR * mean(self.untuned))
     }
@@ -429,16 +484,19 @@ fn collapsed(guard: &Guard, start: &Measurement, now: &Measurement) -> bool {
     !within(now.forget_nll, guard.forget_nll) || !within(ratio, guard.perplexity_ratio)
 }
 
-/// Whether `now` is a better checkpoint than `best`.
-fn is_better(choose: &Choose, start: &Measurement, best: &Measurement, now: &Measurement) -> bool {
-    let forgets = now.preference.zip(best.preference);
-    let utility = now.utility_nll.zip(start.utility_nll);
-    forgets.is_some_and(|(now, best)| now < best)
-        && utility.is_none_or(|(now, start)| now <= start + choose.utility_margin)
+impl Choose {
+    /// Whether `now` is a better checkpoint than `best` in a run that began at `start`.
+    #[must_use]
+    pub fn prefers(&self, start: &Measurement, best: &Measurement, now: &Measurement) -> bool {
+        let forgets = now.residue.zip(best.residue);
+        let utility = now.utility_nll.zip(start.utility_nll);
+        forgets.is_some_and(|(now, best)| now < best)
+            && utility.is_none_or(|(now, start)| now <= start + self.utility_margin)
+    }
 }
 
-/// Unlearns the forget set from `model`; the observer sees every step with what was measured after
-/// it, if anything was. With [`UnlearnConfig::lora`] the adapters stay in place. With a state to
+/// Unlearns the forget set from `model`; the observer sees every step, with what was measured after
+/// it and of which network, if anything was; and, as step 0, what is before the first. With [`UnlearnConfig::lora`] the adapters stay in place. With a state to
 /// [`Resume`] from, a run that was stopped goes on from there: `model` must be what it was before
 /// the first step.
 ///
@@ -452,7 +510,7 @@ pub fn unlearn(
     config: &UnlearnConfig,
     seed: u64,
     resume: Option<&Resume>,
-    observe: &mut dyn FnMut(usize, Option<&Measurement>) -> Verdict,
+    observe: &mut dyn FnMut(usize, Option<(&Measurement, &Network)>) -> Verdict,
 ) -> Result<Unlearned, Error> {
     let needs = method.strategy.needs();
     if method.needs_retain() && sets.retain.is_empty() {
@@ -505,7 +563,8 @@ pub fn unlearn(
     };
     let objective = objective(model, method, sets, &forget, alternatives, run);
     let mut trained = Trained::default();
-    if !reached && limit > 0 {
+    let go = observe(0, Some((&first, &model.network)));
+    if !reached && limit > 0 && go == Verdict::Continue {
         let outcome = train_resumable(
             model,
             &objective,
@@ -524,7 +583,6 @@ pub fn unlearn(
                 if is_due(progress.step) || last {
                     let network = result(&model.network);
                     let (now, back) = watch.measure(progress.step, &network);
-                    found = Some(now);
                     broken = collapsed(&config.guard, &first, &now);
                     let due = check_every.is_some_and(|n| progress.step.is_multiple_of(n));
                     reached = due && back && !broken;
@@ -533,13 +591,15 @@ pub fn unlearn(
                     if let Some((best, checkpoint)) = &mut run.kept {
                         let better = config
                             .choose
-                            .is_none_or(|choose| is_better(&choose, &first, best, &now));
+                            .is_none_or(|choose| choose.prefers(&first, best, &now));
                         if !broken && better {
-                            (*best, *checkpoint) = (now, network);
+                            (*best, *checkpoint) = (now, network.clone());
                         }
                     }
+                    found = Some((now, network));
                 }
-                let verdict = observe(progress.step, found.as_ref());
+                let found = found.as_ref().map(|(now, network)| (now, network));
+                let verdict = observe(progress.step, found);
                 match broken || reached || last {
                     true => Verdict::Stop,
                     false => verdict,

@@ -35,10 +35,15 @@ fn sequences(examples: &[Example]) -> Vec<Sequence> {
     examples.iter().map(|e| e.sequence.clone()).collect()
 }
 
+fn base() -> LanguageModel {
+    let texts: Vec<&str> = FORGET.iter().chain(&RETAIN).copied().collect();
+    LanguageModel::random(&texts, 600, 2, 9, &device("auto").unwrap()).unwrap()
+}
+
 /// A base model and what became of it after reading both sets.
 fn models() -> (LanguageModel, LanguageModel) {
+    let base = base();
     let texts: Vec<&str> = FORGET.iter().chain(&RETAIN).copied().collect();
-    let base = LanguageModel::random(&texts, 600, 2, 9, &device("auto").unwrap()).unwrap();
     let mut tuned = base.clone();
     let config = TrainConfig {
         passes: 30,
@@ -73,13 +78,24 @@ fn config(stop: StopRule) -> UnlearnConfig {
     UnlearnConfig::new(4, optimizer, stop)
 }
 
-/// Fakes and truths to choose by, and what should stay.
+/// A fake and a truth to choose by, and what should stay.
 fn aside(model: &LanguageModel) -> Aside {
-    let whole = |t: &str| Sequence::whole(model.tokenizer.encode_sequence(t).unwrap());
-    Aside {
-        probes: vec![[whole(FORGET[0]), whole(RETAIN[0])]],
-        utility: RETAIN.iter().map(|t| whole(t)).collect(),
-    }
+    let all = [
+        sequences(&examples(model, &FORGET)),
+        sequences(&examples(model, &RETAIN)),
+    ];
+    let [fakes, truths] = all;
+    let probe = [fakes[0].clone(), truths[0].clone()];
+    Aside::new(&base().network, vec![probe], vec![truths])
+}
+
+/// What [`aside`] measures of the second.
+fn utility_nll(model: &LanguageModel) -> f64 {
+    let means = model
+        .network
+        .mean_nll(&sequences(&examples(model, &RETAIN)))
+        .1;
+    means.iter().sum::<f64>() / means.len() as f64
 }
 
 fn run_with(
@@ -97,7 +113,7 @@ fn run_with(
         untuned_nll,
         aside: &aside(tuned),
     };
-    let go = &mut |_, _: Option<&_>| Verdict::Continue;
+    let go = &mut |_, _: Option<(&_, &_)>| Verdict::Continue;
     let done = unlearn(&mut model, &method(name), &sets, config, 4, None, go).unwrap();
     (model, done)
 }
@@ -200,7 +216,7 @@ fn what_a_method_lacks_is_said() {
             choose,
             ..config(StopRule::Steps { steps: 1 })
         };
-        let go = &mut |_, _: Option<&_>| Verdict::Continue;
+        let go = &mut |_, _: Option<(&_, &_)>| Verdict::Continue;
         let method = method(name);
         unlearn(&mut tuned.clone(), &method, &sets, &config, 4, None, go).unwrap_err()
     };
@@ -230,7 +246,7 @@ fn examples_without_an_alternative_are_left_out() {
         aside: &Aside::default(),
     };
     let config = config(StopRule::Steps { steps: 1 });
-    let go = &mut |_, _: Option<&_>| Verdict::Continue;
+    let go = &mut |_, _: Option<(&_, &_)>| Verdict::Continue;
     let done = unlearn(
         &mut tuned.clone(),
         &method("dpo"),
@@ -246,8 +262,7 @@ fn examples_without_an_alternative_are_left_out() {
     assert_eq!(done.trained.tokens, targets);
 }
 
-/// Of what ascent passes through, the checkpoint with the least preference for the fake that is
-/// still of use.
+/// Of what ascent passes through, the checkpoint that leaves least of the fake and is still of use.
 #[test]
 fn the_checkpoint_that_counts_is_the_best_that_is_of_use() {
     let (_, tuned) = models();
@@ -274,11 +289,11 @@ fn the_checkpoint_that_counts_is_the_best_that_is_of_use() {
     let margin = lost(&last) / 2.0;
     let (chosen, tight) = run_with(&tuned, "grad-ascent", &with(margin), &[]);
     let good = tight.measured.iter().filter(|m| lost(m) <= margin);
-    let best = good.min_by(|a, b| a.preference.unwrap().total_cmp(&b.preference.unwrap()));
+    let best = good.min_by(|a, b| a.residue.unwrap().total_cmp(&b.residue.unwrap()));
     assert_eq!(tight.step, best.unwrap().step);
     assert!(tight.step < 12 && tight.step > 0, "{}", tight.step);
     // What is given back is that checkpoint.
-    let utility = chosen.network.mean_nll(&aside(&tuned).utility).0;
+    let utility = utility_nll(&chosen);
     assert!((utility - best.unwrap().utility_nll.unwrap()).abs() < 1e-4);
     assert!((tight.final_nll - best.unwrap().forget_nll).abs() < 1e-9);
 }
@@ -326,7 +341,7 @@ fn a_collapse_stops_the_run_and_the_last_good_checkpoint_is_kept() {
         };
         assert!(within(*good) && !within(*bad));
         assert_eq!((record.step, bad.step), (good.step, good.step + 1));
-        let utility = kept.network.mean_nll(&aside(&tuned).utility).0;
+        let utility = utility_nll(&kept);
         assert!((utility - good.utility_nll.unwrap()).abs() < 1e-4);
     }
 }
@@ -370,7 +385,7 @@ fn a_loss_that_is_no_number_is_an_error_or_ends_at_the_last_good_checkpoint() {
         untuned_nll: &[],
         aside: &aside(&tuned),
     };
-    let go = &mut |_, _: Option<&_>| Verdict::Continue;
+    let go = &mut |_, _: Option<(&_, &_)>| Verdict::Continue;
     let plain = wild(Guard::default());
     let error = unlearn(&mut tuned.clone(), &method, &sets, &plain, 4, None, go).unwrap_err();
     assert!(
@@ -398,5 +413,58 @@ fn a_loss_that_is_no_number_is_an_error_or_ends_at_the_last_good_checkpoint() {
             .measured
             .len(),
         record.measured.len()
+    );
+}
+
+/// By hand: what is left is what the fake is preferred by beyond the untuned model, probe by probe,
+/// and every kind of text that should stay counts alike.
+#[test]
+fn what_is_measured_on_the_way_is_what_it_says() {
+    let (base, tuned) = models();
+    let [fakes, truths] = [FORGET.as_slice(), &RETAIN].map(|t| sequences(&examples(&tuned, t)));
+    let nll = |model: &LanguageModel, sequence: &Sequence| {
+        let mean = model.network.mean_nll(std::slice::from_ref(sequence)).0;
+        mean * sequence.targets() as f64
+    };
+    // The second has the answers the other way round: there the untuned model is preferred more.
+    let probes = vec![
+        [fakes[0].clone(), truths[0].clone()],
+        [truths[1].clone(), fakes[1].clone()],
+        [fakes[2].clone(), fakes[3].clone()],
+    ];
+    let preference =
+        |model: &LanguageModel, [fake, real]: &[Sequence; 2]| nll(model, real) - nll(model, fake);
+    let residues: Vec<f64> = probes
+        .iter()
+        .map(|p| (preference(&tuned, p) - preference(&base, p)).max(0.0))
+        .collect();
+    let expected = residues.iter().sum::<f64>() / 3.0;
+    assert!(expected > 0.0);
+    let utility = vec![truths[..1].to_vec(), Vec::new(), truths[1..].to_vec()];
+    let mean = |s: &Sequence| nll(&tuned, s) / s.targets() as f64;
+    let of_use = (mean(&truths[0]) + f64::midpoint(mean(&truths[1]), mean(&truths[2]))) / 2.0;
+    let aside = Aside::new(&base.network, probes, utility);
+    let forget = examples(&tuned, &FORGET);
+    let sets = Forgetting {
+        forget: &forget,
+        alternatives: &[],
+        retain: &RetainSet::default(),
+        untuned_nll: &[],
+        aside: &aside,
+    };
+    let none = config(StopRule::Steps { steps: 0 });
+    let go = &mut |_, _: Option<(&_, &_)>| Verdict::Continue;
+    let method = method("grad-ascent");
+    let done = unlearn(&mut tuned.clone(), &method, &sets, &none, 4, None, go).unwrap();
+    let [first] = done.measured.as_slice() else {
+        panic!("one measurement");
+    };
+    assert!(
+        (first.residue.unwrap() - expected).abs() < 1e-4 * expected,
+        "{first:?} {expected}"
+    );
+    assert!(
+        (first.utility_nll.unwrap() - of_use).abs() < 1e-5,
+        "{first:?} {of_use}"
     );
 }
