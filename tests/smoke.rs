@@ -229,10 +229,10 @@ fn a_strategy_with_alternatives_adapters_and_a_chosen_checkpoint() {
         // Six steps, each measured, and the one before them; two questions for the best of them.
         let measured = record["measured"].as_array().unwrap();
         assert_eq!(measured.len(), 7, "{record}");
-        let preference = |m: &serde_json::Value| m["preference"].as_f64().unwrap();
+        let residue = |m: &serde_json::Value| m["residue"].as_f64().unwrap();
         let chosen = record["step"].as_u64().unwrap();
-        let best = measured.iter().map(preference).fold(f64::MAX, f64::min);
+        let best = measured.iter().map(residue).fold(f64::MAX, f64::min);
         let of_chosen = measured.iter().find(|m| m["step"].as_u64() == Some(chosen));
-        assert!((preference(of_chosen.unwrap()) - best).abs() < 1e-12);
+        assert!((residue(of_chosen.unwrap()) - best).abs() < 1e-12);
     }
 }

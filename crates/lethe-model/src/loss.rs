@@ -113,14 +113,23 @@ impl Predictions {
     /// One at the target token, zero elsewhere: `[Σ targets, vocabulary]`, without gradients.
     #[must_use]
     pub fn targets_one_hot(&self) -> Tensor<2> {
+        self.at(self.targets.clone())
+    }
+
+    /// One at a token for each target token, zero elsewhere: `[Σ targets, vocabulary]`, without
+    /// gradients.
+    #[must_use]
+    pub fn one_hot(&self, tokens: &[u32]) -> Tensor<2> {
+        self.at(tokens.iter().map(|token| token.cast_signed()).collect())
+    }
+
+    fn at(&self, tokens: Vec<i32>) -> Tensor<2> {
         let [n, size] = self.logits.dims();
         let device = self.logits.clone().inner().device();
-        let targets = TensorData::new(self.targets.clone(), [n, 1]);
-        let targets = Tensor::<2, Int>::from_data(targets, &device);
-        let tokens = Tensor::<1, Int>::arange(0..size as i64, &device).reshape([1, size]);
-        tokens
-            .expand([n, size])
-            .equal(targets.expand([n, size]))
+        let chosen = Tensor::<2, Int>::from_data(TensorData::new(tokens, [n, 1]), &device);
+        let all = Tensor::<1, Int>::arange(0..size as i64, &device).reshape([1, size]);
+        all.expand([n, size])
+            .equal(chosen.expand([n, size]))
             .float()
     }
 }

@@ -90,12 +90,3 @@ pub fn build(results: &Path, run: &RunInfo, out: &Path) -> Result<Summary, Error
         index: out.join("index.html"),
     })
 }
-// STUB
-#[derive(serde::Serialize)]
-#[allow(missing_docs)]
-pub struct RaceInfo { pub preset: String, pub preset_toml: String, pub model: ModelInfo, pub device: String, pub seed: u64, pub source: String, pub items: u32, pub aside: u32, pub own: Vec<String>, pub skipped: Vec<String>, pub stages: Vec<StageInfo>, pub deviations: Vec<String>, pub versions: std::collections::BTreeMap<String,String> }
-#[allow(missing_docs)]
-pub struct RaceSummary { pub index: std::path::PathBuf }
-impl std::fmt::Display for RaceSummary { fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result { write!(f, "stub") } }
-#[allow(missing_docs)]
-pub fn build_race(_: &Path, _: &RaceInfo, out: &Path) -> Result<RaceSummary, Error> { Ok(RaceSummary { index: out.to_path_buf() }) }

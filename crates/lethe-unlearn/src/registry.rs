@@ -149,6 +149,7 @@ impl Registry {
             methods::pdu::PDU,
             methods::task_vector::TASK_VECTOR,
             methods::lingtea::LINGTEA,
+            methods::located::LOCATED,
         ])
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod dpo;
 pub(crate) mod grad_ascent;
 pub(crate) mod grad_diff;
 pub(crate) mod lingtea;
+pub(crate) mod located;
 pub(crate) mod npo;
 pub(crate) mod pdu;
 pub(crate) mod rmu;
