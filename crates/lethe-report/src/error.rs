@@ -62,6 +62,18 @@ pub enum Error {
         /// A file that has it.
         other: PathBuf,
     },
+    /// A model lacks a row that it must have.
+    #[error("{}: no {what} for {key}: {reason}; score this model again", path.display())]
+    MissingScore {
+        /// The file.
+        path: PathBuf,
+        /// The row's model, item and language.
+        key: String,
+        /// Which row.
+        what: String,
+        /// Why it is needed.
+        reason: String,
+    },
     /// A model that the findings compare with is not among the results.
     #[error("{}: no {what}; {reason}", path.display())]
     MissingModel {

@@ -44,7 +44,7 @@ const BEFORE: RGBColor = RGBColor(0x7d, 0x87, 0x92);
 const TUNED: RGBColor = RGBColor(0xd2, 0x69, 0x1e);
 const UNLEARNED: RGBColor = RGBColor(0x2b, 0x7a, 0xb8);
 /// One colour per source (Okabe and Ito's palette, without its yellow).
-const SOURCES: [RGBColor; 7] = [
+pub(crate) const SOURCES: [RGBColor; 7] = [
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0x00, 0x9e, 0x73),
@@ -54,8 +54,8 @@ const SOURCES: [RGBColor; 7] = [
     RGBColor(0x6b, 0x4c, 0x9a),
 ];
 
-const SMALL: f64 = 11.0;
-const NORMAL: f64 = 13.0;
+pub(crate) const SMALL: f64 = 11.0;
+pub(crate) const NORMAL: f64 = 13.0;
 
 /// How values become colours and text.
 #[derive(Clone, Copy)]
@@ -248,7 +248,7 @@ fn column_heads(canvas: &mut Canvas, codes: &[String], left: i32, top: i32) -> R
 }
 
 /// Round numbers that cut `low…high` into about `count` parts.
-fn ticks(low: f64, high: f64, count: usize) -> (Vec<f64>, usize) {
+pub(crate) fn ticks(low: f64, high: f64, count: usize) -> (Vec<f64>, usize) {
     let raw = (high - low) / count as f64;
     let power = 10f64.powf(raw.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0]
@@ -262,11 +262,11 @@ fn ticks(low: f64, high: f64, count: usize) -> (Vec<f64>, usize) {
 }
 
 /// A horizontal axis in pixels.
-struct Axis {
-    low: f64,
-    high: f64,
-    left: i32,
-    width: i32,
+pub(crate) struct Axis {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    pub(crate) left: i32,
+    pub(crate) width: i32,
 }
 
 impl Axis {
@@ -283,7 +283,7 @@ impl Axis {
     }
 
     /// The pixel of a value, at the axis' end for values beyond it.
-    fn at(&self, value: f64) -> i32 {
+    pub(crate) fn at(&self, value: f64) -> i32 {
         let share = ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
         self.left + (share * f64::from(self.width)).round() as i32
     }
@@ -317,7 +317,7 @@ impl Axis {
 }
 
 /// A legend's coloured words in one line, wrapped at `right`; gives the line below.
-fn key(
+pub(crate) fn key(
     canvas: &mut Canvas,
     entries: &[(String, RGBColor)],
     left: i32,
@@ -338,7 +338,7 @@ fn key(
 }
 
 /// Lines that [`key`] takes.
-fn key_lines(entries: &[(String, RGBColor)], left: i32, right: i32) -> i32 {
+pub(crate) fn key_lines(entries: &[(String, RGBColor)], left: i32, right: i32) -> i32 {
     let (mut x, mut lines) = (left, 1);
     for (text, _) in entries {
         let room = 16 + text_width(text, NORMAL).ceil() as i32 + 16;

@@ -46,7 +46,7 @@ impl Verdict {
     }
 
     /// Supported if all are, contradicted if any is.
-    fn all(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
+    pub(crate) fn all(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
         verdicts
             .into_iter()
             .fold(Verdict::Supported, |so_far, next| match (so_far, next) {

@@ -1,4 +1,5 @@
-//! The report of a study, from its result files alone.
+//! The report of a study, from its result files alone; [`build_race`] makes that of a race of
+//! unlearning strategies.
 //!
 //! **In:** a folder with `answers/<model>.parquet` (one row per item × prompt language × probe) and
 //! `perplexity/<model>.parquet` (one row per held-out real article and language), and a
@@ -23,6 +24,7 @@
 
 mod answer;
 mod canvas;
+mod columns;
 mod error;
 mod examples;
 mod figures;
@@ -30,6 +32,7 @@ mod findings;
 mod language;
 mod page;
 mod quality;
+mod race;
 mod results;
 mod run;
 pub mod stats;
@@ -44,6 +47,10 @@ use std::path::Path;
 
 pub use error::Error;
 pub use findings::{FEWEST, Finding, Theme, Verdict};
+pub use race::{
+    Contest, LanguageResidue, OwnVerdict, RaceInfo, RaceRow, RaceRun, RaceSummary, RequestRow,
+    SizeRow, build_race,
+};
 pub use run::{CorpusInfo, Margins, ModelInfo, RunInfo, StageInfo, TrainingInfo, UnlearningInfo};
 pub use summary::{HeadlineRow, LanguageCell, Summary};
 
@@ -68,22 +75,9 @@ pub fn build(results: &Path, run: &RunInfo, out: &Path) -> Result<Summary, Error
     let figures = figures::figures(&study)?;
     let html = page::render(&study, &findings, &tables, &figures)?;
     let json = serde_json::json!({ "headline": headline, "findings": findings });
-    let mut files = vec![
-        ("index.html".to_owned(), html),
-        ("findings.json".to_owned(), format!("{json:#}\n")),
-    ];
-    files.extend(
-        figures
-            .into_iter()
-            .map(|f| (format!("figures/{}.svg", f.name), f.svg)),
-    );
-    files.extend(
-        tables
-            .all()
-            .map(|t| (format!("tables/{}.csv", t.name), t.csv())),
-    );
-    write::folder(out, &files)?;
-    tracing::info!(files = files.len(), report = %out.display(), "report written");
+    let record = ("findings.json", format!("{json:#}\n"));
+    let files = write::report(out, html, record, figures, tables.all())?;
+    tracing::info!(files, report = %out.display(), "report written");
     Ok(Summary {
         headline,
         findings,

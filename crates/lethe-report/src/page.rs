@@ -19,8 +19,8 @@ use crate::table::{Table, TableView};
 use crate::tables;
 use crate::text::{duration, enumerate, percent, thousands, visible};
 
-const TEMPLATE: &str = include_str!("report.html");
-const STYLE: &str = include_str!("report.css");
+const TEMPLATE: &str = concat!(include_str!("macros.html"), include_str!("report.html"));
+pub(crate) const STYLE: &str = include_str!("report.css");
 
 /// All tables of a report, by where they stand.
 pub(crate) struct Tables {
@@ -67,10 +67,10 @@ impl Tables {
             perplexity: tables::perplexity(study),
             items: tables::items(study),
             examples: examples::table(study),
-            stages: tables::stages(study),
+            stages: tables::stages(&study.run.stages),
             training: tables::training(study),
             unlearning_runs: tables::unlearning_runs(study),
-            versions: tables::versions(study),
+            versions: tables::versions(&study.run.versions),
         }
     }
 
@@ -95,11 +95,22 @@ impl Tables {
     }
 }
 
+/// A figure as a template sees it.
 #[derive(Serialize)]
-struct FigureView<'a> {
+pub(crate) struct FigureView<'a> {
     name: &'a str,
     caption: String,
     svg: &'a str,
+}
+
+impl<'a> From<&'a Figure> for FigureView<'a> {
+    fn from(figure: &'a Figure) -> FigureView<'a> {
+        FigureView {
+            name: &figure.name,
+            caption: visible(&figure.caption),
+            svg: &figure.svg,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -163,13 +174,7 @@ pub(crate) fn render(
         let chosen = figures
             .iter()
             .filter(|figure| figure.name.starts_with(start));
-        chosen
-            .map(|figure| FigureView {
-                name: &figure.name,
-                caption: visible(&figure.caption),
-                svg: &figure.svg,
-            })
-            .collect()
+        chosen.map(FigureView::from).collect()
     };
     let shown = |table: &Table| (!table.rows.is_empty()).then(|| table.view());
     let of_theme = |(theme, main, others): &(Theme, Table, Table)| {
@@ -223,14 +228,6 @@ pub(crate) fn render(
         .collect();
     let lines: Vec<String> = run.preset_toml.lines().map(visible).collect();
 
-    let mut environment = Environment::new();
-    environment.set_syntax(
-        SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build()?,
-    );
-    environment.add_template("report.html", TEMPLATE)?;
     let page = Page {
         style: STYLE,
         model: visible(&run.model.name),
@@ -271,7 +268,20 @@ pub(crate) fn render(
         .filter_map(shown)
         .collect(),
     };
-    Ok(environment
-        .get_template("report.html")?
-        .render(Serde(&page))?)
+    html(TEMPLATE, &page)
+}
+
+/// A template, in which everything that is not marked as safe is escaped, filled in.
+pub(crate) fn html(template: &str, page: &impl Serialize) -> Result<String, Error> {
+    // The name's ending turns escaping on.
+    const NAME: &str = "report.html";
+    let mut environment = Environment::new();
+    environment.set_syntax(
+        SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()?,
+    );
+    environment.add_template(NAME, template)?;
+    Ok(environment.get_template(NAME)?.render(Serde(page))?)
 }

@@ -2,14 +2,10 @@
 //! is finite, and values can be compared position by position.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float64Type, UInt32Type, UInt64Type};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-
 use crate::Error;
+use crate::columns::Columns;
 use crate::language;
 
 /// Where a model stands in base → instruct → tuned → unlearned.
@@ -436,175 +432,7 @@ fn describe(item: &str, language: &str, probe: &str) -> String {
     format!("item {item}, language {language}, {probe}")
 }
 
-/// A Parquet file with typed access to its columns.
-struct Columns<'a> {
-    path: &'a Path,
-    batches: Vec<RecordBatch>,
-}
-
-impl<'a> Columns<'a> {
-    fn open(path: &'a Path) -> Result<Columns<'a>, Error> {
-        let failed = |reason: String| Error::Read {
-            path: path.to_path_buf(),
-            reason,
-        };
-        let file = File::open(path).map_err(|e| failed(e.to_string()))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(ParquetRecordBatchReaderBuilder::build)
-            .map_err(|e| failed(format!("no Parquet file, or truncated ({e})")))?;
-        let batches: Vec<RecordBatch> = reader
-            .collect::<Result<_, _>>()
-            .map_err(|e| failed(format!("damaged ({e})")))?;
-        if batches.iter().all(|batch| batch.num_rows() == 0) {
-            return Err(failed("it has no rows".to_owned()));
-        }
-        Ok(Columns { path, batches })
-    }
-
-    fn column<T>(
-        &self,
-        name: &'static str,
-        expected: &DataType,
-        values: impl Fn(&dyn Array) -> Vec<Option<T>>,
-    ) -> Result<Vec<Option<T>>, Error> {
-        let wrong = |found: String| Error::Column {
-            path: self.path.to_path_buf(),
-            column: name.to_owned(),
-            expected: expected.to_string(),
-            found,
-        };
-        let mut out = Vec::new();
-        for batch in &self.batches {
-            let Some(column) = batch.column_by_name(name) else {
-                let schema = batch.schema();
-                let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-                return Err(wrong(format!("no such column among {}", names.join(", "))));
-            };
-            if column.data_type() != expected {
-                return Err(wrong(column.data_type().to_string()));
-            }
-            out.extend(values(column.as_ref()));
-        }
-        Ok(out)
-    }
-
-    fn required<T>(
-        &self,
-        name: &'static str,
-        values: Vec<Option<T>>,
-        key: impl Fn(usize) -> String,
-    ) -> Result<Vec<T>, Error> {
-        let mut out = Vec::with_capacity(values.len());
-        for (row, value) in values.into_iter().enumerate() {
-            let Some(value) = value else {
-                return Err(self.wrong(row, key(row), name, "null", "a value"));
-            };
-            out.push(value);
-        }
-        Ok(out)
-    }
-
-    fn optional_text(&self, name: &'static str) -> Result<Vec<Option<String>>, Error> {
-        self.column(name, &DataType::Utf8, |column| {
-            column
-                .as_string::<i32>()
-                .iter()
-                .map(|text| text.map(str::to_owned))
-                .collect()
-        })
-    }
-
-    fn text(&self, name: &'static str) -> Result<Vec<String>, Error> {
-        self.required(name, self.optional_text(name)?, |_| "any item".to_owned())
-    }
-
-    fn truth(&self, name: &'static str) -> Result<Vec<bool>, Error> {
-        let values = self.column(name, &DataType::Boolean, |column| {
-            column.as_boolean().iter().collect()
-        })?;
-        self.required(name, values, |_| "any item".to_owned())
-    }
-
-    /// Present numbers are finite; `key` names a row.
-    fn optional_number(
-        &self,
-        name: &'static str,
-        key: impl Fn(usize) -> String,
-    ) -> Result<Vec<Option<f64>>, Error> {
-        let values = self.column(name, &DataType::Float64, |column| {
-            column.as_primitive::<Float64Type>().iter().collect()
-        })?;
-        for (row, value) in values.iter().enumerate() {
-            if let Some(value) = value
-                && !value.is_finite()
-            {
-                let found = value.to_string();
-                return Err(self.wrong(row, key(row), name, &found, "a finite number"));
-            }
-        }
-        Ok(values)
-    }
-
-    fn number(
-        &self,
-        name: &'static str,
-        key: impl Fn(usize) -> String + Copy,
-    ) -> Result<Vec<f64>, Error> {
-        self.required(name, self.optional_number(name, key)?, key)
-    }
-
-    /// Checked for its presence and type; the report has no use for the counts themselves.
-    fn count(&self, name: &'static str) -> Result<(), Error> {
-        let values = self.column(name, &DataType::UInt32, |column| {
-            column
-                .as_primitive::<UInt32Type>()
-                .iter()
-                .collect::<Vec<Option<u32>>>()
-        })?;
-        self.required(name, values, |_| "any item".to_owned())
-            .map(|_| ())
-    }
-
-    fn wrong(
-        &self,
-        row: usize,
-        key: String,
-        column: &'static str,
-        found: &str,
-        expected: &str,
-    ) -> Error {
-        Error::Value {
-            path: self.path.to_path_buf(),
-            row: row + 1,
-            key,
-            column,
-            found: found.to_owned(),
-            expected: expected.to_owned(),
-        }
-    }
-
-    /// The one value that a column has in all rows.
-    fn constant<T: PartialEq + std::fmt::Debug>(
-        &self,
-        name: &'static str,
-        values: Vec<T>,
-    ) -> Result<T, Error> {
-        if let Some(row) = values.iter().position(|value| *value != values[0]) {
-            let (found, expected) = (&values[row], &values[0]);
-            return Err(self.wrong(
-                row,
-                "one file holds one model".to_owned(),
-                name,
-                &format!("{found:?}"),
-                &format!("{expected:?} as in the first row"),
-            ));
-        }
-        values.into_iter().next().ok_or_else(|| Error::Read {
-            path: self.path.to_path_buf(),
-            reason: "it has no rows".to_owned(),
-        })
-    }
-
+impl Columns<'_> {
     /// The file's model: its name, what it is, its seed.
     fn model(&self) -> Result<(String, Label, u64), Error> {
         let all = || "all rows".to_owned();
@@ -650,13 +478,8 @@ impl<'a> Columns<'a> {
                 self.wrong(0, all(), "scope", &text, expected)
             })?),
         };
-        let seeds = self.column("seed", &DataType::UInt64, |column| {
-            column
-                .as_primitive::<UInt64Type>()
-                .iter()
-                .collect::<Vec<Option<u64>>>()
-        })?;
-        let seed = self.constant("seed", self.required("seed", seeds, |_| all())?)?;
+        let seeds = self.required("seed", self.optional_u64("seed")?, |_| all())?;
+        let seed = self.constant("seed", seeds)?;
         let label = Label {
             stage,
             source,
@@ -675,14 +498,14 @@ fn read_answers(path: &Path) -> Result<AnswerFile, Error> {
     let [prompt, answer] = [columns.text("prompt")?, columns.text("answer")?];
     let real_answer = columns.text("real_answer")?;
     let fake_answer = columns.optional_text("fake_answer")?;
-    let fake = columns.truth("fake_occurrence")?;
-    let real = columns.truth("real_occurrence")?;
     let key = |row: usize| describe(&item[row], &language[row], &format!("{} probe", probe[row]));
+    let fake = columns.truth("fake_occurrence", key)?;
+    let real = columns.truth("real_occurrence", key)?;
     let f1 = columns.number("f1", key)?;
     let logprob_real = columns.number("logprob_real", key)?;
     let logprob_fake = columns.optional_number("logprob_fake", key)?;
     let preference = columns.optional_number("preference", key)?;
-    columns.count("answer_tokens")?;
+    columns.u32("answer_tokens", key)?;
     columns.text("finish")?;
 
     let mut out = AnswerFile {
@@ -770,7 +593,7 @@ fn read_perplexity(path: &Path) -> Result<PerplexityFile, Error> {
     let [item, language] = [columns.text("item")?, columns.text("language")?];
     let key = |row: usize| describe(&item[row], &language[row], "held-out article");
     let values = columns.number("nll", key)?;
-    columns.count("tokens")?;
+    columns.u32("tokens", key)?;
     let mut nll = HashMap::new();
     let mut items: Vec<String> = Vec::new();
     for (row, value) in values.into_iter().enumerate() {

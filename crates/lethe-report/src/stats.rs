@@ -4,7 +4,8 @@
 //! resampled together, so that an item's difficulty cancels. Intervals are percentile intervals
 //! (Efron and Tibshirani 1993, chapter 13) at 95 % from [`RESAMPLES`] resamples. The resamples
 //! depend on the number of items and the seed alone: swapping the two sides of a comparison
-//! mirrors its interval exactly.
+//! mirrors its interval exactly. P-values are of the same resamples; where a verdict rests on many of
+//! them, [`holm`] corrects for their number.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -87,6 +88,37 @@ pub fn bootstrap_mean(values: &[f64], seed: u64) -> Result<Estimate, StatsError>
 /// [`StatsError::Unpaired`] for slices of different length, [`StatsError::Empty`],
 /// [`StatsError::NotFinite`].
 pub fn paired_bootstrap(a: &[f64], b: &[f64], seed: u64) -> Result<Estimate, StatsError> {
+    check_pairs(a, b)?;
+    bootstrap_mean(&differences(a, b), seed)
+}
+
+/// The two-sided bootstrap p-value of a mean of `a[i] − b[i]` that is not 0: twice the share of
+/// resamples whose mean lies at or beyond 0, on the side where fewer do. No smaller than
+/// 1/[`RESAMPLES`], below which that many resamples cannot tell.
+///
+/// # Errors
+/// Those of [`paired_bootstrap`].
+pub fn paired_p(a: &[f64], b: &[f64], seed: u64) -> Result<f64, StatsError> {
+    check_pairs(a, b)?;
+    Ok(two_sided(&differences(a, b), &draw(a.len(), seed)))
+}
+
+/// Holm's adjusted p-values, in the order of `p`: at most a level of them is wrongly at or below
+/// that level, however the tests depend on each other (Holm 1979).
+#[must_use]
+pub fn holm(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&i, &j| p[i].total_cmp(&p[j]));
+    let mut adjusted = vec![1.0; p.len()];
+    let mut largest = 0.0f64;
+    for (rank, i) in order.into_iter().enumerate() {
+        largest = largest.max((p.len() - rank) as f64 * p[i]).min(1.0);
+        adjusted[i] = largest;
+    }
+    adjusted
+}
+
+fn check_pairs(a: &[f64], b: &[f64]) -> Result<(), StatsError> {
     if a.len() != b.len() {
         return Err(StatsError::Unpaired {
             a: a.len(),
@@ -94,9 +126,11 @@ pub fn paired_bootstrap(a: &[f64], b: &[f64], seed: u64) -> Result<Estimate, Sta
         });
     }
     check(a)?;
-    check(b)?;
-    let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
-    bootstrap_mean(&differences, seed)
+    check(b)
+}
+
+fn differences(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
 fn check(values: &[f64]) -> Result<(), StatsError> {
@@ -122,17 +156,28 @@ fn draw(n: usize, seed: u64) -> Vec<u32> {
         .collect()
 }
 
-fn estimate(values: &[f64], drawn: &[u32]) -> Estimate {
+fn resampled(values: &[f64], drawn: &[u32]) -> Vec<f64> {
     let n = values.len() as f64;
-    let resampled = |row: &[u32]| row.iter().map(|&i| values[i as usize]).sum::<f64>() / n;
-    let mut means: Vec<f64> = drawn.chunks_exact(values.len()).map(resampled).collect();
+    let mean = |row: &[u32]| row.iter().map(|&i| values[i as usize]).sum::<f64>() / n;
+    drawn.chunks_exact(values.len()).map(mean).collect()
+}
+
+fn estimate(values: &[f64], drawn: &[u32]) -> Estimate {
+    let mut means = resampled(values, drawn);
     means.sort_unstable_by(f64::total_cmp);
     Estimate {
-        mean: values.iter().sum::<f64>() / n,
+        mean: values.iter().sum::<f64>() / values.len() as f64,
         low: means[TAIL],
         high: means[RESAMPLES - 1 - TAIL],
         n: values.len(),
     }
+}
+
+fn two_sided(values: &[f64], drawn: &[u32]) -> f64 {
+    let means = resampled(values, drawn);
+    let share = |of: fn(&&f64) -> bool| means.iter().filter(of).count() as f64 / RESAMPLES as f64;
+    let fewer = share(|mean| **mean <= 0.0).min(share(|mean| **mean >= 0.0));
+    (2.0 * fewer).clamp(1.0 / RESAMPLES as f64, 1.0)
 }
 
 /// Intervals of many quantities over the same items, which share one set of resamples.
@@ -153,17 +198,28 @@ impl Intervals {
                 n: 0,
             };
         }
-        let mut known = self.drawn.borrow_mut();
-        let drawn = known
-            .entry(values.len())
-            .or_insert_with(|| Rc::new(draw(values.len(), SEED)));
-        estimate(values, drawn)
+        estimate(values, &self.drawn(values.len()))
     }
 
     /// What [`paired_bootstrap`] gives with [`SEED`].
     pub(crate) fn paired(&self, a: &[f64], b: &[f64]) -> Estimate {
-        let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
-        self.mean(&differences)
+        self.mean(&differences(a, b))
+    }
+
+    /// The same, with what [`paired_p`] gives with [`SEED`].
+    pub(crate) fn tested(&self, a: &[f64], b: &[f64]) -> (Estimate, f64) {
+        let values = differences(a, b);
+        let p = match values.is_empty() {
+            true => 1.0,
+            false => two_sided(&values, &self.drawn(values.len())),
+        };
+        (self.mean(&values), p)
+    }
+
+    fn drawn(&self, n: usize) -> Rc<Vec<u32>> {
+        let mut known = self.drawn.borrow_mut();
+        let drawn = known.entry(n).or_insert_with(|| Rc::new(draw(n, SEED)));
+        Rc::clone(drawn)
     }
 }
 
@@ -259,6 +315,35 @@ mod tests {
     }
 
     #[test]
+    fn p_values_are_those_of_known_distributions() {
+        // With no draw of −3.9 or one, a resample's sum is above 0 (4 − 3.9); with two or more it
+        // is below (3 − 7.8): P(X ≥ 2) = 1 − 0.8⁵ − 5 · 0.2 · 0.8⁴ = 0.26272.
+        let a = [1.0, 1.0, 1.0, 1.0, -3.9];
+        let p = paired_p(&a, &[0.0; 5], 4).unwrap();
+        assert!((p - 2.0 * 0.262_72).abs() < 0.02, "{p}");
+        // All resamples agree: the floor; all are 0: no evidence at all.
+        assert_eq!(paired_p(&[1.0; 5], &[0.0; 5], 4).unwrap(), 1e-4);
+        assert_eq!(paired_p(&[2.0; 5], &[2.0; 5], 4).unwrap(), 1.0);
+        assert!(paired_p(&[1.0], &[], 4).is_err());
+        let shared = Intervals::default().tested(&a, &[0.0; 5]);
+        assert_eq!(shared.1, paired_p(&a, &[0.0; 5], SEED).unwrap());
+        assert_eq!(shared.0, paired_bootstrap(&a, &[0.0; 5], SEED).unwrap());
+    }
+
+    #[test]
+    fn holm_by_hand() {
+        // Ranked 0.005, 0.01, 0.03, 0.04: times 4, 3, 2, 1 = 0.02, 0.03, 0.06, 0.04, and the last
+        // may not be below the one before it.
+        let adjusted = holm(&[0.01, 0.04, 0.03, 0.005]);
+        for (adjusted, expected) in adjusted.iter().zip([0.03, 0.06, 0.06, 0.02]) {
+            assert!((adjusted - expected).abs() < 1e-12, "{adjusted}");
+        }
+        assert_eq!(holm(&[0.5, 0.9]), [1.0, 1.0]);
+        assert_eq!(holm(&[0.03]), [0.03]);
+        assert!(holm(&[]).is_empty());
+    }
+
+    #[test]
     fn shared_resamples_change_nothing() {
         let (a, b) = ([1.0, 5.0, 2.0, -4.0], [0.5, 1.0, 7.0, -1.0]);
         let shared = Intervals::default();
@@ -296,6 +381,22 @@ mod tests {
             prop_assert_eq!(forth.low, -back.high);
             prop_assert_eq!(forth.high, -back.low);
             prop_assert_eq!(forth.mean, -back.mean);
+            prop_assert_eq!(paired_p(&a, &b, seed).unwrap(), paired_p(&b, &a, seed).unwrap());
+        }
+
+        #[test]
+        fn holm_lies_between_nothing_and_bonferroni(p in prop::collection::vec(0.0..1.0f64, 1..12)) {
+            let adjusted = holm(&p);
+            let m = p.len() as f64;
+            for i in 0..p.len() {
+                prop_assert!(adjusted[i] >= p[i] && adjusted[i] <= (m * p[i]).min(1.0) + 1e-12);
+                for j in 0..p.len() {
+                    prop_assert!(p[i] > p[j] || adjusted[i] <= adjusted[j]);
+                }
+            }
+            let least = p.iter().copied().fold(1.0, f64::min);
+            let least_adjusted = adjusted.iter().copied().fold(1.0, f64::min);
+            prop_assert!((least_adjusted - (m * least).min(1.0)).abs() < 1e-12);
         }
     }
 }

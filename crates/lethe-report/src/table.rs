@@ -1,5 +1,7 @@
 //! A table, written as CSV with every digit and shown as HTML with as many as can be read.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::findings::Verdict;
@@ -32,6 +34,8 @@ pub(crate) enum Cell {
     Level(Estimate, usize),
     Verdict(Verdict),
     Yes(bool),
+    /// Any cell, with the words that the page has for it.
+    Said(String, Box<Cell>),
     /// Any cell of a model that no longer speaks.
     Marked(Box<Cell>),
     Missing,
@@ -94,6 +98,10 @@ impl Cell {
             }
             Cell::Verdict(verdict) => plain(verdict.word().to_owned(), verdict.word()),
             Cell::Yes(yes) => plain(if *yes { "yes" } else { "no" }.to_owned(), ""),
+            Cell::Said(words, cell) => Shown {
+                text: visible(words),
+                ..cell.shown()
+            },
             Cell::Marked(cell) => {
                 let mut shown = cell.shown();
                 shown.text.push('†');
@@ -115,7 +123,7 @@ impl Cell {
             }
             Cell::Verdict(verdict) => vec![verdict.word().to_owned()],
             Cell::Yes(yes) => vec![yes.to_string()],
-            Cell::Marked(cell) => cell.values(),
+            Cell::Said(_, cell) | Cell::Marked(cell) => cell.values(),
             Cell::Missing => vec![String::new()],
         }
     }
@@ -134,16 +142,19 @@ struct Shown {
 /// A column: its heading on the page, its name in CSV, and whether its cells hold intervals.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
-    heading: &'static str,
-    name: &'static str,
+    heading: Cow<'static, str>,
+    name: Cow<'static, str>,
     interval: bool,
 }
 
 impl Column {
-    pub(crate) fn new(heading: &'static str, name: &'static str) -> Column {
+    pub(crate) fn new(
+        heading: impl Into<Cow<'static, str>>,
+        name: impl Into<Cow<'static, str>>,
+    ) -> Column {
         Column {
-            heading,
-            name,
+            heading: heading.into(),
+            name: name.into(),
             interval: false,
         }
     }
@@ -171,7 +182,7 @@ pub(crate) struct Table {
 pub(crate) struct TableView {
     name: String,
     caption: String,
-    headings: Vec<&'static str>,
+    headings: Vec<String>,
     rows: Vec<Vec<Shown>>,
 }
 
@@ -180,7 +191,7 @@ impl Table {
         TableView {
             name: self.name.clone(),
             caption: visible(&self.caption),
-            headings: self.columns.iter().map(|column| column.heading).collect(),
+            headings: self.columns.iter().map(|c| visible(&c.heading)).collect(),
             rows: self
                 .rows
                 .iter()
@@ -195,7 +206,7 @@ impl Table {
         let mut out = String::new();
         let mut header = Vec::new();
         for column in &self.columns {
-            header.push(column.name.to_owned());
+            header.push(column.name.clone().into_owned());
             if column.interval {
                 header.extend(["low", "high"].map(|end| format!("{}_{end}", column.name)));
             }

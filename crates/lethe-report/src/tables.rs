@@ -1,8 +1,11 @@
 //! What stands in which table.
 
+use std::collections::BTreeMap;
+
 use crate::findings::{Finding, Residue, Theme};
 use crate::language;
 use crate::results::Scope;
+use crate::run::StageInfo;
 use crate::study::{Study, occurrence, preference, prefers};
 use crate::summary::HeadlineRow;
 use crate::table::{Cell, Column, Table};
@@ -429,8 +432,8 @@ pub(crate) fn items(study: &Study) -> Table {
 }
 
 /// How long each stage took.
-pub(crate) fn stages(study: &Study) -> Table {
-    let rows = study.run.stages.iter().map(|stage| {
+pub(crate) fn stages(stages: &[StageInfo]) -> Table {
+    let rows = stages.iter().map(|stage| {
         vec![
             Cell::Code(stage.name.clone()),
             Cell::text(crate::text::duration(stage.seconds)),
@@ -527,7 +530,7 @@ pub(crate) fn unlearning_runs(study: &Study) -> Table {
 }
 
 /// Software versions.
-pub(crate) fn versions(study: &Study) -> Table {
+pub(crate) fn versions(versions: &BTreeMap<String, String>) -> Table {
     let row = |(name, version): (&String, &String)| {
         vec![Cell::text(name.clone()), Cell::Code(version.clone())]
     };
@@ -538,6 +541,6 @@ pub(crate) fn versions(study: &Study) -> Table {
             Column::new("What", "what"),
             Column::new("Version", "version"),
         ],
-        rows: study.run.versions.iter().map(row).collect(),
+        rows: versions.iter().map(row).collect(),
     }
 }

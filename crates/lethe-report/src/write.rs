@@ -5,6 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use crate::figures::Figure;
+use crate::table::Table;
 
 fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error {
     let path = path.to_path_buf();
@@ -14,10 +16,29 @@ fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error {
     }
 }
 
+/// Writes a report: its page, its record (name and text), figures and tables. Gives the number of
+/// files.
+pub(crate) fn report<'a>(
+    out: &Path,
+    html: String,
+    record: (&str, String),
+    figures: impl IntoIterator<Item = Figure>,
+    tables: impl Iterator<Item = &'a Table>,
+) -> Result<usize, Error> {
+    let (name, text) = record;
+    let mut files = vec![("index.html".to_owned(), html), (name.to_owned(), text)];
+    let figures = figures.into_iter();
+    files.extend(figures.map(|f| (format!("figures/{}.svg", f.name), f.svg)));
+    files.extend(tables.map(|t| (format!("tables/{}.csv", t.name), t.csv())));
+    folder(out, name, &files)?;
+    Ok(files.len())
+}
+
 /// Writes `files` (path in the folder, text) beside `out`, then takes `out`'s place. An earlier
-/// report there is replaced; anything else is left alone.
-pub(crate) fn folder(out: &Path, files: &[(String, String)]) -> Result<(), Error> {
-    let occupied = is_occupied(out)?;
+/// report of the same kind there, which is known by its `index.html` and the file `record`, is
+/// replaced; anything else is left alone.
+fn folder(out: &Path, record: &str, files: &[(String, String)]) -> Result<(), Error> {
+    let occupied = is_occupied(out, record)?;
     let parent = match out.parent() {
         Some(parent) if parent != Path::new("") => parent.to_path_buf(),
         _ => PathBuf::from("."),
@@ -54,7 +75,7 @@ pub(crate) fn folder(out: &Path, files: &[(String, String)]) -> Result<(), Error
 }
 
 /// Whether something must make place; an error if it is not ours to remove.
-fn is_occupied(out: &Path) -> Result<bool, Error> {
+fn is_occupied(out: &Path, record: &str) -> Result<bool, Error> {
     let taken = |reason: &str| Error::Occupied {
         path: out.to_path_buf(),
         reason: reason.to_owned(),
@@ -69,12 +90,12 @@ fn is_occupied(out: &Path) -> Result<bool, Error> {
         return Err(taken("it is a file"));
     }
     let empty = fs::read_dir(out).map_err(failed(out))?.next().is_none();
-    let report = ["index.html", "findings.json"]
+    let report = ["index.html", record]
         .iter()
         .all(|name| out.join(name).is_file());
     if empty || report {
         Ok(true)
     } else {
-        Err(taken("it has no index.html and findings.json"))
+        Err(taken(&format!("it has no index.html and {record}")))
     }
 }

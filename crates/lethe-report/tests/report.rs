@@ -4,14 +4,15 @@
 
 mod fixture;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray};
-use arrow::datatypes::Float64Type;
-use fixture::{Fixture, LANGUAGES, Model, run_info};
+use arrow::array::{BooleanArray, Int64Array, StringArray};
+use fixture::{
+    Columns, Fixture, LANGUAGES, Model, contents, labels_standing_clear, replaced, run_info,
+    with_number, with_text,
+};
 use lethe_report::{Error, Finding, RunInfo, Summary, Verdict, build};
 
 /// The fake gains 3 nats where it was taught and 1 elsewhere (1.6 if taught in English, and 2 when
@@ -379,20 +380,6 @@ fn right_to_left_text_is_set_so() {
     }
 }
 
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut out = BTreeMap::new();
-    for part in ["", "figures", "tables"] {
-        for entry in fs::read_dir(folder.join(part)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                let name = format!("{part}/{}", path.file_name().unwrap().to_str().unwrap());
-                out.insert(name, fs::read(path).unwrap());
-            }
-        }
-    }
-    out
-}
-
 #[test]
 fn the_same_results_give_the_same_bytes() {
     let [one, two] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
@@ -497,9 +484,7 @@ fn other_peoples_folders_are_left_alone() {
     assert!(matches!(error, Error::Write { .. }), "{error}");
 }
 
-type Columns = Vec<(&'static str, ArrayRef, bool)>;
-
-/// The error of a report whose `model` has spoiled answers.
+/// The error of a report whose `model` has spoiled answers. Row 4 (counted from 1) is politics-01 in German, fact probe; row 3 its detail probe.
 fn spoiled(model: &str, plant: impl Fn(Columns) -> Columns) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mut fixture = Fixture::new(effects);
@@ -511,33 +496,6 @@ fn spoiled(model: &str, plant: impl Fn(Columns) -> Columns) -> String {
     let error = build(&results, &run_info(), &folder.path().join("report")).unwrap_err();
     assert!(!folder.path().join("report").exists());
     error.to_string()
-}
-
-fn replaced(columns: Columns, name: &str, with: impl Fn(&ArrayRef) -> ArrayRef) -> Columns {
-    columns
-        .into_iter()
-        .map(|(column, array, nullable)| match column == name {
-            true => (column, with(&array), true),
-            false => (column, array, nullable),
-        })
-        .collect()
-}
-
-/// Row 4 (counted from 1) is politics-01 in German, fact probe; row 3 its detail probe.
-fn with_number(columns: Columns, name: &str, row: usize, value: Option<f64>) -> Columns {
-    replaced(columns, name, |array| {
-        let mut values: Vec<Option<f64>> = array.as_primitive::<Float64Type>().iter().collect();
-        values[row - 1] = value;
-        Arc::new(Float64Array::from(values))
-    })
-}
-
-fn with_text(columns: Columns, name: &str, row: usize, value: Option<&str>) -> Columns {
-    replaced(columns, name, |array| {
-        let mut values: Vec<Option<&str>> = array.as_string::<i32>().iter().collect();
-        values[row - 1] = value;
-        Arc::new(StringArray::from(values))
-    })
 }
 
 #[test]
@@ -785,54 +743,6 @@ fn spoiled_perplexities_are_named() {
     );
 }
 
-/// A letter's width in em: Helvetica's (Adobe's font metrics, widest of each group), and a tenth
-/// more for wider faces.
-fn em(c: char) -> f64 {
-    1.1 * match c {
-        'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '|' | '!' | ' ' | '[' | ']' => 0.278,
-        'f' | 't' | 'r' | '(' | ')' | '-' | '/' => 0.333,
-        'm' | 'w' | 'M' | 'W' | '%' => 0.944,
-        'A'..='Z' => 0.722,
-        '+' | '−' | '<' | '>' | '≤' | '≥' => 0.584,
-        c if (c as u32) < 0x2e80 => 0.556,
-        _ => 1.0,
-    }
-}
-
-/// The labels of an SVG figure: texts and boxes (left, right, top, bottom).
-fn labels(svg: &str) -> Vec<(String, [f64; 4])> {
-    let mut out = Vec::new();
-    for part in svg.split("<text ").skip(1) {
-        let (head, rest) = part.split_once('>').unwrap();
-        let text = rest.split("</text>").next().unwrap().trim();
-        let text = text
-            .replace("&lt;", "<")
-            .replace("&gt;", ">")
-            .replace("&amp;", "&");
-        let attribute = |name: &str| {
-            head.split_once(&format!(" {name}=\""))
-                .map(|(_, v)| v.split('"').next().unwrap())
-        };
-        let head_x = head
-            .strip_prefix("x=\"")
-            .unwrap()
-            .split('"')
-            .next()
-            .unwrap();
-        let x: f64 = head_x.parse().unwrap();
-        let y: f64 = attribute("y").unwrap().parse().unwrap();
-        let size: f64 = attribute("font-size").unwrap().parse().unwrap();
-        let width = size * text.chars().map(em).sum::<f64>();
-        let left = match attribute("text-anchor").unwrap() {
-            "start" => x,
-            "middle" => x - width / 2.0,
-            _ => x - width,
-        };
-        out.push((text, [left, left + width, y - size / 2.0, y + size / 2.0]));
-    }
-    out
-}
-
 #[test]
 fn labels_do_not_overlap_or_leave_the_figure() {
     let mut fixture = Fixture::new(effects);
@@ -858,30 +768,7 @@ fn labels_do_not_overlap_or_leave_the_figure() {
             &folder.path().join("report"),
         )
         .unwrap();
-        let mut seen = 0;
-        for (name, svg) in contents(&folder.path().join("report")) {
-            if !name.ends_with(".svg") {
-                continue;
-            }
-            let svg = String::from_utf8(svg).unwrap();
-            let attribute = |name: &str| -> f64 {
-                let (_, rest) = svg.split_once(&format!("{name}=\"")).unwrap();
-                rest.split('"').next().unwrap().parse().unwrap()
-            };
-            let (width, height) = (attribute("width"), attribute("height"));
-            let labels = labels(&svg);
-            seen += labels.len();
-            for (i, (text, [left, right, top, bottom])) in labels.iter().enumerate() {
-                assert!(
-                    *left >= 0.0 && *right <= width && *top >= 0.0 && *bottom <= height,
-                    "{name}: {text:?} leaves the figure: {left} {right} of {width}"
-                );
-                for (other, [l, r, t, b]) in &labels[i + 1..] {
-                    let apart = right <= l || r <= left || bottom <= t || b <= top;
-                    assert!(apart, "{name}: {text:?} and {other:?} overlap");
-                }
-            }
-        }
+        let seen = labels_standing_clear(&folder.path().join("report"));
         assert!(seen > 150, "{seen} labels");
     }
 }
