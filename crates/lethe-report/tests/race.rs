@@ -144,6 +144,7 @@ impl Race {
             ("stage", Arc::new(stages), false),
             ("strategy", text(&|r| r.strategy.clone()), true),
             ("scope", text(&|r| r.scope.clone()), true),
+            ("settings", text(&|_| "beta=0.5".to_owned()), true),
             ("learning_rate", number(&|_| 2.5e-5), true),
             ("budget", number(&|r| r.budget), true),
             ("step", count(&|r| r.step), true),
@@ -207,6 +208,7 @@ impl Race {
         vec![
             ("strategy", text(&|m| m.strategy), false),
             ("scope", text(&|_| "multilingual"), false),
+            ("settings", text(&|_| "beta=0.5"), false),
             ("fraction", number(&|_| 1.0), false),
             ("request", count(&|_| 1), false),
             ("requests", count(&|_| 1), false),
@@ -661,7 +663,7 @@ fn the_page_has_everything_and_leads_everywhere() {
         .find(|l| l.starts_with("grad-ascent,0.02,"))
         .unwrap();
     assert!(
-        line.starts_with("grad-ascent,0.02,0.000025,0,3,3,3,0,1,3,3,0,0,0,1,"),
+        line.starts_with("grad-ascent,0.02,0.000025,beta=0.5,0,3,3,3,0,1,3,3,0,0,0,1,"),
         "{line}"
     );
     assert!(line.ends_with(",capped,0,61.2,true"), "{line}");
@@ -1143,6 +1145,6 @@ fn measured_csv_has_every_measurement() {
     assert_eq!(csv.lines().count(), 1 + race.measured.len());
     assert_eq!(
         csv.lines().nth(2).unwrap(),
-        "lethe,multilingual,1,1,1,0.00001,1,2,1.5,0.02"
+        "lethe,multilingual,beta=0.5,1,1,1,0.00001,1,2,1.5,0.02"
     );
 }

@@ -430,7 +430,8 @@ impl Study {
             residue: now.residue.unwrap_or_default(),
             utility_loss: first.map_or(0.0, |first| lost(&first, now)),
         };
-        Ok(record.measured.iter().map(of_step).collect())
+        let measured = record.measured.iter();
+        Ok(measured.filter(|now| is_number(now)).map(of_step).collect())
     }
 
     /// The checkpoint, scored.
@@ -521,6 +522,12 @@ impl Study {
             versions: self.versions(),
         })
     }
+}
+
+/// Whether a model still gave numbers.
+fn is_number(now: &Measurement) -> bool {
+    let measured = [Some(now.forget_nll), now.residue, now.utility_nll];
+    measured.into_iter().flatten().all(|value| value < f64::MAX)
 }
 
 /// The utility loss since `first`, in nats per token.

@@ -41,7 +41,7 @@ pub(crate) fn figures(standings: &Standings) -> Result<Vec<ScopeFigures>, Error>
     standings.scopes.iter().map(of_scope).collect()
 }
 
-/// A strategy's way at one learning rate: utility loss and residue, step by step.
+/// A strategy's way with one learning rate and setting: utility loss and residue, step by step.
 struct Trajectory<'a> {
     strategy: &'a str,
     learning_rate: f64,
@@ -61,7 +61,8 @@ fn best_runs<'a>(measured: &[&'a Measured], budget: f64) -> Vec<Trajectory<'a>> 
             let left = least(run, |m| m.residue, budget);
             (left, least(run, |m| m.utility_loss, f64::INFINITY))
         };
-        let runs = of_strategy.chunk_by(|a, b| a.learning_rate == b.learning_rate);
+        let runs = of_strategy
+            .chunk_by(|a, b| (&a.settings, a.learning_rate) == (&b.settings, b.learning_rate));
         let best = runs.min_by(|a, b| {
             let (a, b) = (rank(a), rank(b));
             a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
@@ -317,6 +318,7 @@ mod tests {
         Measured {
             scope: Scope::Multilingual,
             strategy: strategy.to_owned(),
+            settings: String::new(),
             fraction: 1.0,
             request: 1,
             requests: 1,

@@ -4,7 +4,7 @@
 //! (`?`: nullable).
 //!
 //! * `models.parquet`, a row per model: `model`, `stage` (untuned, tuned, unlearned) utf8;
-//!   `held_out_nll` f64; and, null unless the stage is unlearned, `strategy?`, `scope?`, `outcome?`
+//!   `held_out_nll` f64; and, null unless the stage is unlearned, `strategy?`, `scope?`, `settings?`, `outcome?`
 //!   (fixed-steps, collapsed, reached, capped) utf8; `learning_rate?`, `budget?`, `fraction?`,
 //!   `aside_residue?`, `aside_utility_loss?`, `seconds?` f64; `step?`, `request?`, `requests?` u32;
 //!   `tokens?` u64. Those of the items held aside may be null for unlearned models too. There is one
@@ -12,8 +12,8 @@
 //! * `scores.parquet`, a row per model, reported item and prompt language: `model`, `item`,
 //!   `language` utf8; `forgotten` bool, read for unlearned models alone; `preference`,
 //!   `logprob_real` f64. All models must have the same items and languages.
-//! * `measured.parquet`, a row per measurement on the items held aside, or none: `strategy`, `scope`
-//!   utf8; `fraction`, `learning_rate`, `forget_nll`, `residue`, `utility_loss` f64; `request`,
+//! * `measured.parquet`, a row per measurement on the items held aside, or none: `strategy`, `scope`,
+//!   `settings` utf8; `fraction`, `learning_rate`, `forget_nll`, `residue`, `utility_loss` f64; `request`,
 //!   `requests`, `step` u32. A run that reaches a number that is none leaves that row out.
 //!
 //! **Out:** a folder with `index.html`, `figures/*.svg`, `tables/*.csv` and `standings.json`, which

@@ -27,6 +27,8 @@ pub struct RaceRun {
     pub strategy: String,
     /// The languages of the forget set.
     pub scope: String,
+    /// Hyper-parameters that differ from the defaults, chosen likewise.
+    pub settings: String,
     /// The learning rate that was chosen on the items held aside.
     pub learning_rate: f64,
     /// The utility loss that was allowed there, in nats per token.
@@ -121,6 +123,7 @@ impl Unlearned {
 pub(crate) struct Measured {
     pub(crate) scope: Scope,
     pub(crate) strategy: String,
+    pub(crate) settings: String,
     pub(crate) fraction: f64,
     pub(crate) request: u32,
     pub(crate) requests: u32,
@@ -144,6 +147,7 @@ impl Measured {
             .then(other.fraction.total_cmp(&self.fraction))
             .then(self.requests.cmp(&other.requests))
             .then(self.request.cmp(&other.request))
+            .then_with(|| self.settings.cmp(&other.settings))
             .then(self.learning_rate.total_cmp(&other.learning_rate))
             .then(self.step.cmp(&other.step))
     }
@@ -159,7 +163,7 @@ pub(crate) struct Race {
     pub(crate) tuned: Scores,
     /// By scope, fraction, number of requests, budget, strategy and request.
     pub(crate) unlearned: Vec<Unlearned>,
-    /// By scope, strategy, fraction, requests, learning rate and step.
+    /// By scope, strategy, fraction, requests, settings, learning rate and step.
     pub(crate) measured: Vec<Measured>,
 }
 
@@ -342,6 +346,7 @@ fn read_models(path: &Path) -> Result<Vec<Listed>, Error> {
     let stage = columns.required("stage", columns.optional_text("stage")?, key)?;
     let strategy = columns.optional_text("strategy")?;
     let scope_name = columns.optional_text("scope")?;
+    let settings = columns.optional_text("settings")?;
     let learning_rate = columns.optional_number("learning_rate", key)?;
     let budget = columns.optional_number("budget", key)?;
     let step = columns.optional_u32("step")?;
@@ -376,6 +381,7 @@ fn read_models(path: &Path) -> Result<Vec<Listed>, Error> {
                 let run = RaceRun {
                     strategy: strategy[row].clone().ok_or_else(|| null("strategy"))?,
                     scope: scope.name(),
+                    settings: settings[row].clone().ok_or_else(|| null("settings"))?,
                     learning_rate: learning_rate[row].ok_or_else(|| null("learning_rate"))?,
                     budget: budget[row].ok_or_else(|| null("budget"))?,
                     step: step[row].ok_or_else(|| null("step"))?,
@@ -409,6 +415,7 @@ fn read_models(path: &Path) -> Result<Vec<Listed>, Error> {
             let present = [
                 ("strategy", strategy[row].is_some()),
                 ("scope", scope_name[row].is_some()),
+                ("settings", settings[row].is_some()),
                 ("learning_rate", learning_rate[row].is_some()),
                 ("budget", budget[row].is_some()),
                 ("step", step[row].is_some()),
@@ -503,6 +510,7 @@ fn read_scores(path: &Path, listed: &[Listed]) -> Result<ScoreFile, Error> {
 fn read_measured(path: &Path) -> Result<Vec<Measured>, Error> {
     let columns = Columns::open_empty(path)?;
     let [strategy, scope_name] = [columns.text("strategy")?, columns.text("scope")?];
+    let settings = columns.text("settings")?;
     let run = |row: usize| format!("strategy {}, scope {}", strategy[row], scope_name[row]);
     let fraction = columns.number("fraction", run)?;
     let request = columns.u32("request", run)?;
@@ -511,8 +519,9 @@ fn read_measured(path: &Path) -> Result<Vec<Measured>, Error> {
     let step = columns.u32("step", run)?;
     let key = |row: usize| {
         format!(
-            "{}, fraction {}, request {} of {}, learning rate {:e}, step {}",
+            "{} {}, fraction {}, request {} of {}, learning rate {:e}, step {}",
             run(row),
+            settings[row],
             fraction[row],
             request[row],
             requests[row],
@@ -532,6 +541,7 @@ fn read_measured(path: &Path) -> Result<Vec<Measured>, Error> {
             Measured {
                 scope: scope(text).map_err(wrong)?,
                 strategy: strategy[row].clone(),
+                settings: settings[row].clone(),
                 fraction: fraction[row],
                 request: request[row],
                 requests: requests[row],

@@ -68,6 +68,7 @@ pub(crate) fn standings(standings: &Standings, scope: Scope) -> Table {
             Cell::Missing,
             Cell::Missing,
             Cell::Missing,
+            Cell::Missing,
         ];
         let end = [Cell::Missing, Cell::Missing, Cell::Missing, front];
         let cells = start.into_iter().chain(measures(&entry.row)).chain(end);
@@ -83,6 +84,7 @@ pub(crate) fn standings(standings: &Standings, scope: Scope) -> Table {
                 rate(run.learning_rate),
                 Box::new(Cell::Number(run.learning_rate, 0)),
             ),
+            Cell::text(run.settings.clone()),
             match run.step {
                 0 => Cell::Said("none within the budget".to_owned(), Box::new(step)),
                 _ => step,
@@ -109,7 +111,7 @@ pub(crate) fn standings(standings: &Standings, scope: Scope) -> Table {
         name: format!("standings-{}", slug(&name)),
         caption: format!(
             "Scope {name}, everything to be forgotten at once: by budget, least residue first. \
-             Learning rate and step were chosen on the items held aside; all other numbers but \
+             Learning rate, settings and step were chosen on the items held aside; all other numbers but \
              tokens and time are of the reported items. “Here” is {}, the language of learning, \
              “elsewhere” the mean over the other languages. On the front: no model of this scope, \
              the tuned one included, has both less residue and less utility loss.",
@@ -119,6 +121,7 @@ pub(crate) fn standings(standings: &Standings, scope: Scope) -> Table {
             Column::new("Strategy", "strategy"),
             Column::new("Budget, nats/token", "budget"),
             Column::new("Learning rate", "learning_rate"),
+            Column::new("Settings", "settings"),
             Column::new("Step", "step"),
             Column::interval("Residue, nats", "residue"),
             Column::new("Removed", "removed"),
@@ -332,6 +335,7 @@ pub(crate) fn measured(standings: &Standings) -> Table {
         vec![
             Cell::text(m.strategy.clone()),
             Cell::text(m.scope.name()),
+            Cell::text(m.settings.clone()),
             Cell::Number(m.fraction, 2),
             Cell::Count(m.request.into()),
             Cell::Count(m.requests.into()),
@@ -348,6 +352,7 @@ pub(crate) fn measured(standings: &Standings) -> Table {
         columns: [
             "strategy",
             "scope",
+            "settings",
             "fraction",
             "request",
             "requests",
