@@ -93,6 +93,12 @@ impl Race {
         };
         positive("learning_rates", &self.learning_rates)?;
         positive("budgets", &self.budgets)?;
+        if !self.budgets.is_sorted_by(|a, b| a < b) {
+            bail!(
+                "race.budgets: found {:?}, expected rising numbers",
+                self.budgets
+            );
+        }
         if self.steps == 0 || self.check_every == 0 {
             bail!("race.steps and race.check_every must be at least 1");
         }

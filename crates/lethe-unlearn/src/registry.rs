@@ -177,6 +177,14 @@ impl Registry {
         &self.0
     }
 
+    /// The strategy called `name`, or that of which `name` is a variant with another retain loss.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Registered> {
+        let find = |name: &str| self.0.iter().find(|known| known.name == name);
+        let first = || find(name.rsplit_once('+')?.0);
+        find(name).or_else(first)
+    }
+
     /// The strategy called `name`, with its defaults where `overrides` says nothing. `NAME+RETAIN`
     /// is a strategy with another retain loss: `npo+kl`.
     ///
@@ -185,14 +193,10 @@ impl Registry {
     /// [`Error::Hyperparameter`] for a key that the strategy does not have or a value outside its
     /// range.
     pub fn method(&self, name: &str, overrides: &BTreeMap<String, f64>) -> Result<Method, Error> {
-        let find = |name: &str| self.0.iter().find(|known| known.name == name);
-        let (found, retain) = match (find(name), name.rsplit_once('+')) {
-            (Some(found), _) => (found, found.retain),
-            (None, Some((first, retain))) if find(first).is_some() => {
-                let found = find(first).ok_or_else(|| self.unknown(name))?;
-                (found, retain.parse()?)
-            }
-            (None, _) => return Err(self.unknown(name)),
+        let found = self.find(name).ok_or_else(|| self.unknown(name))?;
+        let retain = match name.strip_prefix(found.name) {
+            Some(added) if !added.is_empty() => added.trim_start_matches('+').parse()?,
+            _ => found.retain,
         };
         // A retain loss that is added needs a weight.
         let alpha = match found.retain {

@@ -260,44 +260,36 @@ fn losses_are_the_papers_equations() {
     }
 }
 
-/// The reference's own distributions, but where the texts part: there the fake token's probability goes
-/// to the true one, or to all others.
+/// A preference for the true token where the texts part, and nothing changed elsewhere.
 #[test]
-fn located_distils_from_the_reference_but_for_one_token() {
+fn located_prefers_the_truth_at_one_token_and_holds_the_others() {
     let m = &*MODELS;
     let [now, before] = [&m.policy, &m.reference].map(|n| targets(n, m.forget()));
-    for (truth, context) in [(1.0, 1.0), (0.0, 0.5), (0.3, 0.0)] {
+    for (beta, context) in [(0.1, 1.0), (0.5, 0.3), (2.0, 0.0)] {
         let mut located = 0;
-        let mut sums = Vec::new();
+        let mut losses = Vec::new();
         for (i, (now, before)) in now.iter().zip(&before).enumerate() {
             let [fake, real] = [&m.forget()[i], &m.alternatives()[i]].map(|s| &s.ids);
             let at = (0..).find(|&at| fake[at] != real[at]).unwrap();
             let first = fake.len() - now.len();
             let mut sum = 0.0;
-            for (row, ((logits, token), (teacher, _))) in now.iter().zip(before).enumerate() {
-                let p: Vec<f64> = log_softmax(teacher).iter().map(|l| l.exp()).collect();
-                let mut q = p.clone();
-                let here = first + row == at;
-                if here {
+            for (row, ((logits, token), (reference, _))) in now.iter().zip(before).enumerate() {
+                let [now, was] = [logits, reference].map(|logits| log_softmax(logits));
+                if first + row == at {
                     located += 1;
-                    q[*token] = 0.0;
-                    let rest: f64 = q.iter().sum();
-                    for q in &mut q {
-                        *q += p[*token] * (1.0 - truth) * *q / rest;
-                    }
-                    q[real[at] as usize] += p[*token] * truth;
+                    let truth = real[at] as usize;
+                    let margin = (now[truth] - now[*token]) - (was[truth] - was[*token]);
+                    sum -= 2.0 / beta * log_sigmoid(beta * margin);
+                } else {
+                    let kl = was.iter().zip(&now).map(|(w, n)| w.exp() * (w - n));
+                    sum += context * kl.sum::<f64>();
                 }
-                assert!((q.iter().sum::<f64>() - 1.0).abs() < 1e-9);
-                let log = log_softmax(logits);
-                let seen = q.iter().zip(&log).filter(|(q, _)| **q > 0.0);
-                let kl: f64 = seen.map(|(q, l)| q * (q.ln() - l)).sum();
-                sum += if here { kl } else { context * kl };
             }
-            sums.push(sum);
+            losses.push(sum);
         }
         assert_eq!(located, 3);
-        let found = value("located", &[("truth", truth), ("context", context)], 0);
-        near(found, mean(sums), "located");
+        let found = value("located", &[("beta", beta), ("context", context)], 0);
+        near(found, mean(losses), "located");
     }
 }
 

@@ -18,7 +18,7 @@ use lethe_model::LanguageModel;
 use lethe_report::{RaceInfo, RaceSummary};
 use lethe_train::Verdict;
 use lethe_unlearn::{
-    Alternative, Choose, LanguageScope, Measurement, StopRule, UnlearnConfig, unlearn,
+    Alternative, Choose, LanguageScope, Measurement, Method, StopRule, UnlearnConfig, unlearn,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -122,11 +122,7 @@ impl Study {
                 let entry = match self.enter(&field, strategy, scope) {
                     Ok(entry) => entry,
                     // Among all there may be some that this preset gives nothing to work on.
-                    Err(error) if entrants.strategies == ["all"] => {
-                        let cannot = error.downcast_ref::<lethe_unlearn::Error>().is_some();
-                        if !cannot {
-                            return Err(error);
-                        }
+                    Err(error) if entrants.strategies == ["all"] && is_impossible(&error) => {
                         skipped.push(format!("{strategy} in scope {scope}: {error}"));
                         continue;
                     }
@@ -136,18 +132,21 @@ impl Study {
                 all.models.extend(entry.models);
                 all.measured.extend(entry.measured);
                 let Some(setting) = last else { continue };
-                let parts = entrants.fractions.iter().map(|&fraction| (fraction, 1));
-                let parts = parts.chain([(1.0, entrants.requests)]);
-                for (fraction, requests) in parts.filter(|part| *part != (1.0, 1)) {
-                    let how = (fraction, requests);
-                    let entry = self.in_parts(&field, strategy, scope, &setting, how)?;
+                let mut parts = vec![(1.0, 1)];
+                let fractions = entrants.fractions.iter().map(|&fraction| (fraction, 1));
+                for part in fractions.chain([(1.0, entrants.requests)]) {
+                    if parts.contains(&part) {
+                        continue;
+                    }
+                    parts.push(part);
+                    let entry = self.in_parts(&field, strategy, scope, &setting, part)?;
                     all.models.extend(entry.models);
                     all.measured.extend(entry.measured);
                 }
             }
         }
         self.write_race(&all)?;
-        let info = self.race_info(&base, source, skipped)?;
+        let info = self.race_info(&base, &field, &strategies, skipped)?;
         let info_json = serde_json::to_vec_pretty(&info)?;
         crate::cache::write(&self.out.join("race.json"), &info_json)?;
         Ok(lethe_report::build_race(
@@ -164,10 +163,14 @@ impl Study {
             let all = registry.all().iter();
             return Ok(all.map(|entry| entry.name.to_owned()).collect());
         }
+        let mut out: Vec<String> = Vec::new();
         for name in asked {
             registry.method(name, &BTreeMap::new())?;
+            if !out.contains(name) {
+                out.push(name.clone());
+            }
         }
-        Ok(asked.to_vec())
+        Ok(out)
     }
 
     /// Refuses parts that would be empty.
@@ -278,9 +281,10 @@ impl Study {
                 let method = registry()?.method(strategy, &setting.1)?;
                 let what = (&method, scope, field.source);
                 let sets = self.sets(&field.untuned, field.corpus, what, |_| true)?;
-                let from = &field.tuned;
-                self.attempt(field, from, &sets, (setting, &run), budgets, &mut kept)
-                    .map(|measured| entry.measured.extend(measured))?;
+                let what = (&method, setting, &run);
+                let measured =
+                    self.attempt(field, &field.tuned, &sets, what, budgets, &mut kept)?;
+                entry.measured.extend(measured);
             }
             for kept in kept {
                 entry.chosen.push(kept.setting.clone());
@@ -332,8 +336,8 @@ impl Study {
                 let of_all = |item: &str| so_far.contains(item);
                 sets.aside = self.aside(&field.untuned, field.corpus, of_all)?;
                 let mut kept = Vec::new();
-                let measured =
-                    self.attempt(field, &model, &sets, (setting, &run), &[budget], &mut kept)?;
+                let what = (&method, setting, &run);
+                let measured = self.attempt(field, &model, &sets, what, &[budget], &mut kept)?;
                 entry.measured.extend(measured);
                 for kept in kept {
                     model = kept.model.clone();
@@ -353,11 +357,10 @@ impl Study {
         field: &Field,
         from: &LanguageModel,
         sets: &Sets,
-        (setting, run): (&Setting, &RaceRun),
+        (method, setting, run): (&Method, &Setting, &RaceRun),
         budgets: &[f64],
         kept: &mut Vec<Kept>,
     ) -> Result<Vec<RaceMeasurement>> {
-        let method = registry()?.method(&run.strategy, &setting.1)?;
         let check_every = field.race.check_every;
         let within = |budget: f64| Choose {
             check_every,
@@ -377,7 +380,7 @@ impl Study {
         let mut first: Option<Measurement> = None;
         let record = unlearn(
             &mut model,
-            &method,
+            method,
             &sets.view(&[]),
             &config,
             self.preset.seed,
@@ -499,26 +502,54 @@ impl Study {
         Ok(())
     }
 
-    fn race_info(&self, base: &Base, source: Language, skipped: Vec<String>) -> Result<RaceInfo> {
-        let own = registry()?
-            .all()
-            .iter()
-            .filter(|entry| is_own(entry))
-            .map(|e| e.name.to_owned())
-            .collect();
+    fn race_info(
+        &self,
+        base: &Base,
+        field: &Field,
+        strategies: &[String],
+        skipped: Vec<String>,
+    ) -> Result<RaceInfo> {
+        let registry = registry()?;
+        let found = |name: &&String| registry.find(name).is_some_and(is_own);
+        let own = strategies.iter().filter(found).cloned().collect();
+        let mut informed = Vec::new();
+        for name in strategies {
+            let method = registry.method(name, &BTreeMap::new())?;
+            if method.strategy.needs().alternative == Some(Alternative::Truth) {
+                informed.push(name.as_str());
+            }
+        }
+        let unlearn = &self.preset.unlearn.run;
+        let how = match &unlearn.lora {
+            None => "all weights are trained",
+            Some(_) => "adapters are trained",
+        };
+        let mut deviations = vec![format!(
+            "Every strategy runs with AdamW, {} sequences a step and {} steps, and {how}; its learning \
+             rate is one of the preset's, its other hyper-parameters are its paper's or those of the \
+             preset's grid.",
+            unlearn.batch, field.race.steps
+        )];
+        if !informed.is_empty() {
+            deviations.push(format!(
+                "These strategies are also given the true text beside every fake one: {}. Others learn \
+                 only what is to be forgotten.",
+                informed.join(", ")
+            ));
+        }
         Ok(RaceInfo {
             preset: self.name.clone(),
             preset_toml: self.preset_text.clone(),
             model: base.info.clone(),
             device: self.device_name.clone(),
             seed: self.preset.seed,
-            source: source.to_string(),
+            source: field.source.to_string(),
             items: self.preset.corpus.probe as u32,
             aside: self.preset.corpus.aside as u32,
             own,
             skipped,
             stages: self.stages.borrow().clone(),
-            deviations: self.deviations(),
+            deviations,
             versions: self.versions(),
         })
     }
@@ -528,6 +559,13 @@ impl Study {
 fn is_number(now: &Measurement) -> bool {
     let measured = [Some(now.forget_nll), now.residue, now.utility_nll];
     measured.into_iter().flatten().all(|value| value < f64::MAX)
+}
+
+/// Whether a strategy has nothing to work on.
+fn is_impossible(error: &color_eyre::Report) -> bool {
+    use lethe_unlearn::Error::{NoAlternative, NoRetainSet};
+    let error = error.downcast_ref::<lethe_unlearn::Error>();
+    matches!(error, Some(NoAlternative { .. } | NoRetainSet(_)))
 }
 
 /// The utility loss since `first`, in nats per token.

@@ -1,53 +1,56 @@
-//! Located self-distillation, Lethe's own.
+//! Located preference optimization, Lethe's own.
 
+use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Tensor, TensorData};
 use lethe_model::Sequence;
 
-use crate::retain::lift;
+use crate::methods::npo::NPO;
+use crate::retain::{divergence, lift};
 use crate::{
     Alternative, Average, Batch, Hyperparameter, Needs, Reference, Registered, Retain, Strategy,
 };
 
 pub(crate) const LOCATED: Registered = Registered {
     name: "located",
-    title: "Located self-distillation: only where the fake departs from the truth",
+    title: "Located preference optimization",
     paper: Registered::OWN,
     hyperparameters: &[
+        NPO.hyperparameters[0],
         Hyperparameter::positive(
-            "truth",
+            "context",
             1.0,
-            "share of the fake token's probability that goes to the true one; the rest goes to all others",
-        )
-        .between(0.0, 1.0),
-        Hyperparameter::positive("context", 1.0, "weight of all other tokens, which must stay"),
+            "weight of all other tokens, which must stay",
+        ),
     ],
     retain: Retain::None,
     gamma: 1.0,
     alpha: 0.0,
     make: |values| {
         Box::new(Located {
-            truth: values.get("truth"),
+            beta: values.get("beta"),
             context: values.get("context"),
         })
     },
 };
 
-/// `L = Σ KL(q_t ‖ p_θ,t)` over the target tokens of a sequence, a mean over sequences. The teacher `q`
-/// is the reference model itself but for the one token with which the fake text departs from the true
-/// one: there the fake token's probability goes to the true token (a share `truth` of it, the rest
-/// to all others in proportion). Tokens before and after are weighted by `context`.
+/// Changes a model only where the fake text departs from the true one, and holds it everywhere else on
+/// the same text. With `k` the first token in which the fake `y` and the truth `a` differ,
 ///
-/// What a fake text teaches beside its detail (names, grammar, the rest of the news) is thus held in
-/// place by the loss itself, and the target is a distribution that can be reached, so that there is a
-/// place to stop; ascent pushes at every token and has none.
+/// `L = E [-(2/β) log σ(β m) + c Σ_{t≠k} KL(p_ref,t ‖ p_θ,t)]`, where
+/// `m = log p_θ(a_k)/p_θ(y_k) - log p_ref(a_k)/p_ref(y_k)`,
+///
+/// a mean over sequences. `m` is what DPO prefers by (arXiv 2305.18290), taken at one token: before it
+/// the two texts are the same and cancel, and after it the fake's own words follow from it. DPO leaves
+/// everything else free to drift; here the fake text is its own retain set, so that what it says
+/// beside the detail (names, grammar, the rest of the news) stays. β = 0.1 as in NPO.
 #[derive(Debug)]
 pub(crate) struct Located {
-    pub(crate) truth: f64,
+    pub(crate) beta: f64,
     pub(crate) context: f64,
 }
 
 /// Where a sequence departs from its alternative, and with which token that goes on; nowhere if that
-/// is before its first target token.
+/// is before its first target token, or if one is the other's beginning.
 fn departure(fake: &Sequence, truth: &Sequence) -> Option<(usize, u32)> {
     let both = fake.ids.iter().zip(&truth.ids);
     let at = both.take_while(|(a, b)| a == b).count();
@@ -57,34 +60,34 @@ fn departure(fake: &Sequence, truth: &Sequence) -> Option<(usize, u32)> {
 
 impl Strategy for Located {
     fn loss(&self, batch: &Batch) -> Tensor<1> {
-        let before = batch.reference().predict(batch.forget);
-        let policy = batch.policy.predict(batch.forget);
-        let p = before.log_probabilities().inner().exp();
-        let device = p.device();
-        let (mut is_located, mut truths) = (Vec::new(), Vec::new());
+        let (mut located, mut truths) = (Vec::new(), Vec::new());
         for (fake, truth) in batch.forget.iter().zip(batch.alternatives) {
             let departure = departure(fake, truth);
             for at in fake.first_target.max(1)..fake.ids.len() {
                 let here = departure.filter(|(place, _)| *place == at);
-                is_located.push(f32::from(here.is_some()));
+                located.push(f32::from(here.is_some()));
                 truths.push(here.map_or(0, |(_, token)| token));
             }
         }
-        let n = is_located.len();
-        let located = Tensor::<2>::from_data(TensorData::new(is_located, [n, 1]), &device);
+        let before = batch.reference().predict(batch.forget);
+        let policy = batch.policy.predict(batch.forget);
+        let (was, now) = (before.log_probabilities(), policy.log_probabilities());
+        let n = located.len();
+        let located = TensorData::new(located, [n]);
+        let located = lift(Tensor::<1>::from_data(
+            located,
+            &was.clone().inner().device(),
+        ));
 
-        let fakes = before.targets_one_hot();
-        let of_fake = (p.clone() * fakes.clone()).sum_dim(1);
-        let others =
-            (p.clone() - p.clone() * fakes.clone()) / (-of_fake.clone() + 1.0).clamp_min(1e-6);
-        let instead = before.one_hot(&truths) * self.truth + others * (1.0 - self.truth);
-        let q = p + of_fake * located.clone() * (instead - fakes);
-
-        let entropy = (q.clone() * q.clone().clamp_min(1e-30).log()).sum_dim(1);
-        let divergence = lift(entropy) - (lift(q) * policy.log_probabilities()).sum_dim(1);
-        let weights = located * (1.0 - self.context) + self.context;
-        let losses = (divergence * lift(weights)).reshape([n]);
-        policy.sums(losses).mean()
+        let truth_over_fake = lift(before.one_hot(&truths) - before.targets_one_hot());
+        let risen = (now.clone() - lift(was.clone())) * truth_over_fake;
+        let margin = risen.sum_dim(1).reshape([n]);
+        let preferred = log_sigmoid(margin * self.beta) * (-2.0 / self.beta);
+        let changed = divergence(lift(was), now) * self.context;
+        let elsewhere = -located.clone() + 1.0;
+        policy
+            .sums(preferred * located + changed * elsewhere)
+            .mean()
     }
 
     fn needs(&self) -> Needs {
