@@ -63,6 +63,9 @@ struct Entry {
 
 type Setting = (f64, BTreeMap<String, f64>);
 
+/// A model's NLL of held-out articles, and what it holds about the reported items.
+type Scored = (f64, Vec<RaceScore>);
+
 /// The best checkpoint within a budget so far.
 struct Kept {
     budget: f64,
@@ -232,7 +235,7 @@ impl Study {
         corpus: &Corpus,
         model: &LanguageModel,
         is_forgotten: impl Fn(&str) -> bool,
-    ) -> Result<(f64, Vec<RaceScore>)> {
+    ) -> Result<Scored> {
         // What it would say is not read.
         let config = AskConfig {
             new_tokens: 0,
@@ -286,10 +289,17 @@ impl Study {
                     self.attempt(field, &field.tuned, &sets, what, budgets, &mut kept)?;
                 entry.measured.extend(measured);
             }
+            let mut last: Option<((RaceRun, usize), Scored)> = None;
             for kept in kept {
                 entry.chosen.push(kept.setting.clone());
-                let scored = self.scored(field.corpus, kept, |_| true)?;
-                entry.models.push(scored);
+                // Budgets often keep the same checkpoint.
+                let checkpoint = (kept.run.clone(), kept.at.step);
+                let scored = match last.take() {
+                    Some((same, scored)) if same == checkpoint => scored,
+                    _ => self.score(field.corpus, &kept.model, |_| true)?,
+                };
+                last = Some((checkpoint, scored.clone()));
+                entry.models.push(listed(kept, scored));
             }
             Ok(entry)
         })?;
@@ -341,8 +351,9 @@ impl Study {
                 entry.measured.extend(measured);
                 for kept in kept {
                     model = kept.model.clone();
-                    let scored = self.scored(field.corpus, kept, |item| so_far.contains(item))?;
-                    entry.models.push(scored);
+                    let of_all = |item: &str| so_far.contains(item);
+                    let scored = self.score(field.corpus, &kept.model, of_all)?;
+                    entry.models.push(listed(kept, scored));
                 }
             }
             Ok(entry)
@@ -375,6 +386,10 @@ impl Study {
             ..self.preset.unlearn.run.clone()
         };
         config.optimizer.learning_rate = setting.0;
+        // No later checkpoint of a run that is so far beyond every budget is likely to count.
+        let guard = &mut config.guard;
+        guard.perplexity_ratio = guard.perplexity_ratio.min((2.0 * greatest).exp());
+        guard.check_every = check_every;
         let mut model = from.clone();
         let bar = self.console.bar(&name_of(run), "steps");
         let mut first: Option<Measurement> = None;
@@ -435,33 +450,6 @@ impl Study {
         };
         let measured = record.measured.iter();
         Ok(measured.filter(|now| is_number(now)).map(of_step).collect())
-    }
-
-    /// The checkpoint, scored.
-    fn scored(
-        &self,
-        corpus: &Corpus,
-        kept: Kept,
-        is_forgotten: impl Fn(&str) -> bool,
-    ) -> Result<(RaceModel, Vec<RaceScore>)> {
-        let (held_out_nll, scores) = self.score(corpus, &kept.model, is_forgotten)?;
-        let (outcome, tokens, seconds) = kept.end;
-        let end = RaceOutcome {
-            budget: kept.budget,
-            step: kept.at.step as u32,
-            outcome,
-            aside_residue: kept.at.residue.unwrap_or_default(),
-            aside_utility_loss: kept.utility_loss,
-            tokens: tokens as u64,
-            seconds,
-        };
-        let model = RaceModel {
-            model: format!("{} within {}", name_of(&kept.run), kept.budget),
-            stage: "unlearned".to_owned(),
-            unlearned: Some((kept.run, end)),
-            held_out_nll,
-        };
-        Ok((model, scores))
     }
 
     /// The items of every request: reported ones and ones held aside in each.
@@ -572,6 +560,27 @@ fn is_impossible(error: &color_eyre::Report) -> bool {
 fn lost(first: &Measurement, now: &Measurement) -> f64 {
     let both = now.utility_nll.zip(first.utility_nll);
     both.map_or(0.0, |(now, first)| now - first)
+}
+
+/// A checkpoint with its scores.
+fn listed(kept: Kept, (held_out_nll, scores): Scored) -> (RaceModel, Vec<RaceScore>) {
+    let (outcome, tokens, seconds) = kept.end;
+    let end = RaceOutcome {
+        budget: kept.budget,
+        step: kept.at.step as u32,
+        outcome,
+        aside_residue: kept.at.residue.unwrap_or_default(),
+        aside_utility_loss: kept.utility_loss,
+        tokens: tokens as u64,
+        seconds,
+    };
+    let model = RaceModel {
+        model: format!("{} within {}", name_of(&kept.run), kept.budget),
+        stage: "unlearned".to_owned(),
+        unlearned: Some((kept.run, end)),
+        held_out_nll,
+    };
+    (model, scores)
 }
 
 /// The scopes that were asked for and differ for the source language.
