@@ -5,10 +5,12 @@
 //! stopped run goes on at the stage where it was, and a changed setting runs again exactly what
 //! depends on it.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
-use color_eyre::eyre::{Context, Result};
+use color_eyre::eyre::{Context, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -16,10 +18,12 @@ use sha2::{Digest, Sha256};
 /// Part of every key: raise it when a stage's meaning changes.
 const FORMAT: u32 = 3;
 
-/// A folder of finished stages.
+/// A folder of finished stages, in which one run at a time is at work.
 #[derive(Debug, Clone)]
 pub struct Cache {
     folder: PathBuf,
+    /// Held as long as any of its clones is there.
+    _lock: Arc<File>,
 }
 
 /// A finished stage.
@@ -45,11 +49,27 @@ struct Stamp<T> {
 
 impl Cache {
     /// Opens the cache, making its folder and removing what a stopped run left unfinished.
+    ///
+    /// A second run in the same folder is refused: it would take what the first one is working on
+    /// for left-overs.
     pub fn open(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder)
             .wrap_err_with(|| format!("{}: cannot make the folder", folder.display()))?;
+        let path = folder.join(".lock");
+        let lock = File::create(&path).wrap_err_with(|| format!("{}", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => bail!(
+                "{}: another run is at work there; wait until it ends, or give another --out",
+                folder.display()
+            ),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).wrap_err_with(|| format!("{}: cannot lock", path.display()));
+            }
+        }
         let cache = Cache {
             folder: folder.to_path_buf(),
+            _lock: Arc::new(lock),
         };
         cache.sweep();
         Ok(cache)
@@ -145,7 +165,6 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use color_eyre::eyre::bail;
 
     #[test]
     fn stages_run_once_and_again_when_something_changed() {
@@ -170,6 +189,16 @@ mod tests {
     }
 
     #[test]
+    fn a_second_run_in_the_same_folder_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = Cache::open(folder.path()).expect("a cache");
+        let second = Cache::open(folder.path()).expect_err("it is taken");
+        assert!(second.to_string().contains("another run"), "{second}");
+        drop(first);
+        Cache::open(folder.path()).expect("free again");
+    }
+
+    #[test]
     fn a_failed_stage_leaves_nothing_and_runs_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let cache = Cache::open(folder.path()).expect("a cache");
@@ -178,16 +207,17 @@ mod tests {
             bail!("no")
         });
         assert!(failed.is_err());
-        assert_eq!(
-            std::fs::read_dir(folder.path()).expect("readable").count(),
-            0
-        );
+        let left = || {
+            let entries = std::fs::read_dir(folder.path())
+                .expect("readable")
+                .flatten();
+            entries.filter(|entry| entry.file_name() != ".lock").count()
+        };
+        assert_eq!(left(), 0);
+        drop(cache);
         std::fs::create_dir(folder.path().join(".partial-kind-xyz")).expect("made");
-        Cache::open(folder.path()).expect("a cache");
-        assert_eq!(
-            std::fs::read_dir(folder.path()).expect("readable").count(),
-            0
-        );
+        let cache = Cache::open(folder.path()).expect("a cache");
+        assert_eq!(left(), 0);
         assert!(
             !cache
                 .stage("kind", &1, &[], |_| Ok(1))
