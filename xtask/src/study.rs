@@ -14,7 +14,7 @@ use lethe_eval::{ModelLabel, ask, perplexity, write_answers, write_perplexity};
 use lethe_model::burn::tensor::Device;
 use lethe_model::{LanguageModel, Pretrained, Sequence, store};
 use lethe_report::{
-    CorpusInfo, ModelInfo, RunInfo, StageInfo, Summary, TrainingInfo, UnlearningInfo,
+    Claims, CorpusInfo, ModelInfo, RunInfo, StageInfo, Summary, TrainingInfo, UnlearningInfo,
 };
 use lethe_train::{
     Example, NextToken, TrainConfig, Trained, Verdict, article_example, neighbours, permuted,
@@ -137,6 +137,8 @@ impl Study {
 
     /// Runs the study as far as `until`; with [`Until::Report`] the summary comes back.
     pub fn reproduce(&self, until: Until) -> Result<Option<Summary>> {
+        // First, so that a wrong claim is not found after hours of training.
+        let claims = Claims::read(&root().join("claims.toml"))?;
         let (corpus, corpus_done) = self.corpus()?;
         if until == Until::Corpus {
             return Ok(None);
@@ -177,7 +179,8 @@ impl Study {
         if until < Until::Report {
             return Ok(None);
         }
-        self.report(&base, &corpus_done, &results).map(Some)
+        self.report(&base, &corpus_done, &results, &claims)
+            .map(Some)
     }
 
     fn label(
@@ -805,6 +808,7 @@ impl Study {
         base: &Base,
         corpus: &Done<CorpusRecord>,
         evaluated: &[(String, PathBuf)],
+        claims: &Claims,
     ) -> Result<Summary> {
         let results = self.out.join("results");
         for part in ["answers", "perplexity"] {
@@ -830,6 +834,7 @@ impl Study {
         Ok(lethe_report::build(
             &results,
             &run,
+            claims,
             &self.out.join("report"),
         )?)
     }

@@ -94,6 +94,20 @@ pub enum Error {
         /// Stage, source, strategy, scope and seed.
         label: String,
     },
+    /// A file of claims states something that cannot be tested.
+    #[error("{}: claim {claim}, key `{key}`: found {found}, expected {expected}", path.display())]
+    Claim {
+        /// The file.
+        path: PathBuf,
+        /// The claim's name, or its place where it has none yet.
+        claim: Box<str>,
+        /// The key, with the test that it is in.
+        key: Box<str>,
+        /// What is there.
+        found: String,
+        /// What can be there.
+        expected: String,
+    },
     /// The output folder holds something that is not a report.
     #[error("{}: exists and is not a report ({reason}); it would be replaced: give another folder \
              or remove it", path.display())]

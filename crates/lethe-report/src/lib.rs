@@ -3,11 +3,13 @@
 //!
 //! **In:** a folder with `answers/<model>.parquet` (one row per item × prompt language × probe) and
 //! `perplexity/<model>.parquet` (one row per held-out real article and language), and a
-//! [`RunInfo`], which is what `run.json` holds. **Out:** a folder with
+//! [`RunInfo`], which is what `run.json` holds, and the [`Claims`] of a `claims.toml`. **Out:** a
+//! folder with
 //!
-//! * `index.html`: one self-contained page; it begins with the answer in plain words;
+//! * `index.html`: one self-contained page; it begins with the claims and the answer in plain words;
 //! * `figures/*.svg` and `tables/*.csv`: every figure and table of the page, and the preference of
 //!   every model, language and item;
+//! * `claims.json`: every claim with its verdict and what it rests on;
 //! * `findings.json`: the headline rows and all [`Finding`]s.
 //!
 //! Columns of answers that are read: `model`, `stage` (base, instruct, tuned, unlearned), `source?`,
@@ -24,6 +26,7 @@
 
 mod answer;
 mod canvas;
+pub mod claims;
 mod columns;
 mod error;
 mod examples;
@@ -45,6 +48,7 @@ mod write;
 
 use std::path::Path;
 
+pub use claims::{ClaimOutcome, Claims, Comparison, TestOutcome};
 pub use error::Error;
 pub use findings::{FEWEST, Finding, Theme, Verdict};
 pub use race::{
@@ -58,7 +62,7 @@ use page::Tables;
 use results::Results;
 use study::Study;
 
-/// Reads `results` and writes the report to `out`, which is replaced as a whole if it is an earlier
+/// Reads `results`, tests the claims and writes the report to `out`, which is replaced as a whole if it is an earlier
 /// report, and stays as it was if anything fails.
 ///
 /// # Errors
@@ -66,19 +70,30 @@ use study::Study;
 /// [`Error::MissingRow`], [`Error::MissingModel`] and [`Error::SameModel`] for results that cannot
 /// be reported on; [`Error::Occupied`] where `out` is something else than a report;
 /// [`Error::Write`].
-pub fn build(results: &Path, run: &RunInfo, out: &Path) -> Result<Summary, Error> {
+pub fn build(results: &Path, run: &RunInfo, claims: &Claims, out: &Path) -> Result<Summary, Error> {
     let read = Results::read(results)?;
     let study = Study::new(&read, run, results)?;
+    let claims = claims::judge(&study, claims);
     let findings = findings::findings(&study);
     let headline = summary::headline(&study);
-    let tables = Tables::new(&study, &findings, &headline);
+    let tables = Tables::new(&study, &claims, &findings, &headline);
     let figures = figures::figures(&study)?;
-    let html = page::render(&study, &findings, &tables, &figures)?;
-    let json = serde_json::json!({ "headline": headline, "findings": findings });
-    let record = ("findings.json", format!("{json:#}\n"));
-    let files = write::report(out, html, record, figures, tables.all())?;
+    let html = page::render(&study, &claims, &findings, &tables, &figures)?;
+    let found = serde_json::json!({ "headline": headline, "findings": findings });
+    let claimed = serde_json::json!({
+        "level": stats::LEVEL,
+        "resamples": stats::RESAMPLES,
+        "seed": stats::SEED,
+        "claims": claims,
+    });
+    let records = [
+        ("findings.json", format!("{found:#}\n")),
+        ("claims.json", format!("{claimed:#}\n")),
+    ];
+    let files = write::report(out, html, &records, figures, tables.all())?;
     tracing::info!(files, report = %out.display(), "report written");
     Ok(Summary {
+        claims,
         headline,
         findings,
         index: out.join("index.html"),

@@ -7,13 +7,14 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::answer::{self, Paragraph};
+use crate::claims::{self, ClaimOutcome};
 use crate::examples::{self, ItemView};
 use crate::figures::Figure;
 use crate::findings::{FEWEST, Finding, Theme};
 use crate::language;
 use crate::quality::DEGENERATE_SHARE;
 use crate::run::Margins;
-use crate::stats::RESAMPLES;
+use crate::stats::{LEVEL, RESAMPLES};
 use crate::study::Study;
 use crate::table::{Table, TableView};
 use crate::tables;
@@ -24,6 +25,8 @@ pub(crate) const STYLE: &str = include_str!("report.css");
 
 /// All tables of a report, by where they stand.
 pub(crate) struct Tables {
+    pub(crate) claims: Table,
+    pub(crate) claim_rows: Table,
     pub(crate) headline: Table,
     pub(crate) scopes: Table,
     /// Main findings and the others, by theme.
@@ -47,6 +50,7 @@ pub(crate) struct Tables {
 impl Tables {
     pub(crate) fn new(
         study: &Study,
+        claims: &[ClaimOutcome],
         findings: &[Finding],
         headline: &[crate::HeadlineRow],
     ) -> Tables {
@@ -57,6 +61,8 @@ impl Tables {
         let of_source =
             |source: &String| Some((source.clone(), tables::unlearning(study, source)?));
         Tables {
+            claims: claims::claims_table(claims),
+            claim_rows: claims::rows_table(claims),
             headline: tables::headline(headline),
             scopes: tables::scopes(study, findings),
             findings: Theme::ALL.into_iter().map(of_theme).collect(),
@@ -80,8 +86,9 @@ impl Tables {
             .findings
             .iter()
             .flat_map(|(_, main, others)| [main, others]);
-        [&self.headline, &self.scopes, &self.answers, &self.spread]
+        [&self.claims, &self.claim_rows, &self.headline, &self.scopes]
             .into_iter()
+            .chain([&self.answers, &self.spread])
             .chain(findings)
             .chain(self.unlearning.iter().map(|(_, table)| table))
             .chain([&self.quality, &self.perplexity, &self.items, &self.examples])
@@ -138,6 +145,10 @@ struct Page<'a> {
     language_count: usize,
     against: &'static str,
     has_instruct: bool,
+    claim_count: String,
+    claims: Option<TableView>,
+    claim_rows: Option<TableView>,
+    level: String,
     count: String,
     paragraphs: Vec<Paragraph>,
     headline: TableView,
@@ -166,6 +177,7 @@ struct Page<'a> {
 /// The page's HTML.
 pub(crate) fn render(
     study: &Study,
+    claims: &[ClaimOutcome],
     findings: &[Finding],
     tables: &Tables,
     figures: &[Figure],
@@ -236,6 +248,10 @@ pub(crate) fn render(
         language_count: study.results.languages.len(),
         against: study.reference_name(),
         has_instruct: study.has_instruct(),
+        claim_count: claims::count(claims),
+        claims: shown(&tables.claims),
+        claim_rows: shown(&tables.claim_rows),
+        level: percent(LEVEL),
         count: answer::count(findings),
         paragraphs: answer::paragraphs(study, findings),
         headline: tables.headline.view(),

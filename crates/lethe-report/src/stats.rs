@@ -21,6 +21,12 @@ pub const RESAMPLES: usize = 10_000;
 /// The seed of all intervals in a report.
 pub const SEED: u64 = 240_613_748;
 
+/// Adjusted p-values up to this decide.
+pub const LEVEL: f64 = 0.05;
+
+/// Standard normal quantiles of 97.5 % and 80 %, added up.
+const DETECTED: f64 = 1.959_964 + 0.841_621;
+
 /// Resampled means below a 95 % interval, and as many above.
 const TAIL: usize = RESAMPLES / 40;
 
@@ -116,6 +122,20 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
         adjusted[i] = largest;
     }
     adjusted
+}
+
+/// The minimum detectable effect: the distance of the true mean from a threshold that a two-sided
+/// test at 5 % of values that scatter like these shows with 80 % power (normal approximation:
+/// (z₀.₉₇₅ + z₀.₈) · sd / √n). None of fewer than two values, which have no scatter.
+#[must_use]
+pub fn detectable(values: &[f64]) -> Option<f64> {
+    let n = values.len() as f64;
+    if values.len() < 2 {
+        return None;
+    }
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    Some(DETECTED * (variance / n).sqrt())
 }
 
 fn check_pairs(a: &[f64], b: &[f64]) -> Result<(), StatsError> {
@@ -341,6 +361,31 @@ mod tests {
         assert_eq!(holm(&[0.5, 0.9]), [1.0, 1.0]);
         assert_eq!(holm(&[0.03]), [0.03]);
         assert!(holm(&[]).is_empty());
+    }
+
+    #[test]
+    fn detectable_by_hand() {
+        // Deviations ±1.5 and ±0.5: variance 5/3, so 2.801585 · √(5/3) / √4 = 1.808415.
+        let effect = detectable(&[1.0, 2.0, 3.0, 4.0]).unwrap();
+        assert!((effect - 1.808_415).abs() < 1e-5, "{effect}");
+        assert_eq!(detectable(&[2.0, 2.0]), Some(0.0));
+        assert_eq!(detectable(&[2.0]), None);
+        assert_eq!(detectable(&[]), None);
+    }
+
+    #[test]
+    fn what_is_detectable_is_detected_four_times_in_five() {
+        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        let effect = detectable(&normals(&mut rng, 4000)).unwrap() * 10.0;
+        // The same scatter, 40 values: √(4000/40) = 10 times as far.
+        let drawn = draw(40, 8);
+        let detected = (0..300)
+            .filter(|_| {
+                let values: Vec<f64> = normals(&mut rng, 40).iter().map(|x| x + effect).collect();
+                two_sided(&values, &drawn) <= LEVEL
+            })
+            .count();
+        assert!((215..=270).contains(&detected), "{detected} of 300");
     }
 
     #[test]

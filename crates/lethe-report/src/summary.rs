@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::findings::{Finding, Theme};
+use crate::claims::{ClaimOutcome, TestOutcome};
+use crate::findings::{Finding, Theme, Verdict};
 use crate::results::Scope;
 use crate::study::{Study, occurrence, preference, prefers};
 use crate::text::{compact, number, percent, signed};
@@ -13,6 +14,8 @@ use crate::text::{compact, number, percent, signed};
 /// What a report comes to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
+    /// Every claim with its verdict, in the order of `claims.toml`.
+    pub claims: Vec<ClaimOutcome>,
     /// One row per model: base, instruct, tuned, unlearned.
     pub headline: Vec<HeadlineRow>,
     /// All findings, by theme.
@@ -212,6 +215,47 @@ impl Display for Summary {
         write!(
             f,
             "  and {others} more, language by language, in the report"
-        )
+        )?;
+        if self.claims.is_empty() {
+            return Ok(());
+        }
+        write!(
+            f,
+            "\n\nclaims (effect [95 % interval]; what this run could see with 80 % power)"
+        )?;
+        for claim in &self.claims {
+            let verdict = claim.verdict.map_or("not tested", Verdict::word);
+            let verdict = format!("{verdict}{}", mark(!claim.is_marked()));
+            let tests: Vec<String> = claim.tests.iter().map(in_short).collect();
+            write!(f, "\n  {verdict:13}{} {}", claim.title, tests.join("; "))?;
+        }
+        Ok(())
     }
+}
+
+/// A test of a claim in a few words.
+fn in_short(test: &TestOutcome) -> String {
+    let (Some(effect), None) = (test.effect, &test.needs) else {
+        return format!("needs {}", test.needs.as_deref().unwrap_or_default());
+    };
+    let mut out = format!(
+        "{} [{}, {}] {}",
+        signed(effect.mean, 2),
+        signed(effect.low, 2),
+        signed(effect.high, 2),
+        test.unit
+    );
+    if let [_, _, ..] = test.comparisons[..] {
+        out += &format!(
+            " over {}: {} for, {} against, {} open",
+            test.comparisons.len(),
+            test.supported,
+            test.contradicted,
+            test.undecided
+        );
+    }
+    if let Some(distance) = test.could_see {
+        out += &format!(" (could see {})", compact(distance, 2));
+    }
+    out
 }

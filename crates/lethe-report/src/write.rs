@@ -16,21 +16,23 @@ fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error {
     }
 }
 
-/// Writes a report: its page, its record (name and text), figures and tables. Gives the number of
-/// files.
+/// Writes a report: its page, its records (name and text), figures and tables. Gives the number of
+/// files. The first record is what its kind of report is known by.
 pub(crate) fn report<'a>(
     out: &Path,
     html: String,
-    record: (&str, String),
+    records: &[(&str, String)],
     figures: impl IntoIterator<Item = Figure>,
     tables: impl Iterator<Item = &'a Table>,
 ) -> Result<usize, Error> {
-    let (name, text) = record;
-    let mut files = vec![("index.html".to_owned(), html), (name.to_owned(), text)];
+    let mut files = vec![("index.html".to_owned(), html)];
+    let named = records.iter();
+    files.extend(named.map(|(name, text)| ((*name).to_owned(), text.clone())));
     let figures = figures.into_iter();
     files.extend(figures.map(|f| (format!("figures/{}.svg", f.name), f.svg)));
     files.extend(tables.map(|t| (format!("tables/{}.csv", t.name), t.csv())));
-    folder(out, name, &files)?;
+    let known_by = records.first().map_or("index.html", |(name, _)| *name);
+    folder(out, known_by, &files)?;
     Ok(files.len())
 }
 

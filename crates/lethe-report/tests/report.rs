@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Int64Array, StringArray};
 use fixture::{
-    Columns, Fixture, LANGUAGES, Model, contents, labels_standing_clear, replaced, run_info,
-    with_number, with_text,
+    Columns, Fixture, LANGUAGES, Model, claims, contents, labels_standing_clear, replaced,
+    run_info, with_number, with_text,
 };
 use lethe_report::{Error, Finding, RunInfo, Summary, Verdict, build};
 
@@ -41,7 +41,12 @@ fn effects(model: &Model, language: &str) -> f64 {
 
 fn report(fixture: &Fixture, folder: &Path) -> Result<Summary, Error> {
     fixture.write(&folder.join("results"));
-    build(&folder.join("results"), &run_info(), &folder.join("report"))
+    build(
+        &folder.join("results"),
+        &run_info(),
+        &claims(),
+        &folder.join("report"),
+    )
 }
 
 fn finding<'a>(summary: &'a Summary, id: &str) -> &'a Finding {
@@ -344,6 +349,7 @@ fn answers_cannot_break_the_page() {
     let summary = build(
         &folder.path().join("results"),
         &run,
+        &claims(),
         &folder.path().join("out"),
     )
     .unwrap();
@@ -405,6 +411,9 @@ fn the_same_results_give_the_same_bytes() {
         "tables/examples.csv",
         "tables/unlearning-en.csv",
         "tables/stages.csv",
+        "tables/claims.csv",
+        "tables/claim-rows.csv",
+        "/claims.json",
     ] {
         assert!(names.contains(&name), "{name} in {names:?}");
     }
@@ -449,7 +458,7 @@ fn a_report_is_replaced_whole_or_not_at_all() {
         "no parquet",
     )
     .unwrap();
-    let error = build(&folder.path().join("results"), &run_info(), &out)
+    let error = build(&folder.path().join("results"), &run_info(), &claims(), &out)
         .unwrap_err()
         .to_string();
     assert!(
@@ -474,13 +483,31 @@ fn other_peoples_folders_are_left_alone() {
     let thesis = folder.path().join("thesis");
     fs::create_dir(&thesis).unwrap();
     fs::write(thesis.join("chapter1.tex"), "years of work").unwrap();
-    let error = build(&folder.path().join("results"), &run_info(), &thesis).unwrap_err();
+    let error = build(
+        &folder.path().join("results"),
+        &run_info(),
+        &claims(),
+        &thesis,
+    )
+    .unwrap_err();
     assert!(matches!(error, Error::Occupied { .. }), "{error}");
     assert!(thesis.join("chapter1.tex").exists());
     let file = thesis.join("chapter1.tex");
-    let error = build(&folder.path().join("results"), &run_info(), &file).unwrap_err();
+    let error = build(
+        &folder.path().join("results"),
+        &run_info(),
+        &claims(),
+        &file,
+    )
+    .unwrap_err();
     assert!(matches!(error, Error::Occupied { .. }), "{error}");
-    let error = build(&folder.path().join("results"), &run_info(), &file.join("x")).unwrap_err();
+    let error = build(
+        &folder.path().join("results"),
+        &run_info(),
+        &claims(),
+        &file.join("x"),
+    )
+    .unwrap_err();
     assert!(matches!(error, Error::Write { .. }), "{error}");
 }
 
@@ -493,7 +520,13 @@ fn spoiled(model: &str, plant: impl Fn(Columns) -> Columns) -> String {
     let model = fixture.model(model).clone();
     let path = results.join(format!("answers/{}.parquet", model.name));
     fixture.write_answers(&path, &model, plant);
-    let error = build(&results, &run_info(), &folder.path().join("report")).unwrap_err();
+    let error = build(
+        &results,
+        &run_info(),
+        &claims(),
+        &folder.path().join("report"),
+    )
+    .unwrap_err();
     assert!(!folder.path().join("report").exists());
     error.to_string()
 }
@@ -644,7 +677,7 @@ fn missing_files_and_models_are_named() {
         let results = folder.path().join("results");
         Fixture::new(effects).write(&results);
         spoil(&results);
-        build(&results, run, &folder.path().join("report"))
+        build(&results, run, &claims(), &folder.path().join("report"))
             .unwrap_err()
             .to_string()
     };
@@ -716,7 +749,7 @@ fn spoiled_perplexities_are_named() {
     fixture.write_perplexity(&path, &model, |c| {
         with_number(c, "nll", 2, Some(f64::INFINITY))
     });
-    let error = build(&results, &run_info(), &folder.path().join("r"))
+    let error = build(&results, &run_info(), &claims(), &folder.path().join("r"))
         .unwrap_err()
         .to_string();
     for part in [
@@ -734,7 +767,7 @@ fn spoiled_perplexities_are_named() {
             .map(|(n, a, null)| (n, a.slice(1, a.len() - 1), null))
             .collect()
     });
-    let error = build(&results, &run_info(), &folder.path().join("r"))
+    let error = build(&results, &run_info(), &claims(), &folder.path().join("r"))
         .unwrap_err()
         .to_string();
     assert!(
@@ -765,6 +798,7 @@ fn labels_do_not_overlap_or_leave_the_figure() {
         build(
             &folder.path().join("results"),
             &run,
+            &claims(),
             &folder.path().join("report"),
         )
         .unwrap();

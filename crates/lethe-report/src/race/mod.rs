@@ -100,10 +100,10 @@ pub fn build_race(results: &Path, info: &RaceInfo, out: &Path) -> Result<RaceSum
     let tables = Tables::new(&standings, &summary);
     let html = page::render(&standings, &summary, &tables, &figures)?;
     let json = serde_json::json!(summary);
-    let record = ("standings.json", format!("{json:#}\n"));
+    let records = [("standings.json", format!("{json:#}\n"))];
     let figures = figures.into_iter();
     let figures = figures.flat_map(|f| f.standings.into_iter().chain(f.requests));
-    let files = write::report(out, html, record, figures, tables.all())?;
+    let files = write::report(out, html, &records, figures, tables.all())?;
     tracing::info!(files, report = %out.display(), "report of the race written");
     Ok(summary)
 }

@@ -6,14 +6,14 @@ use super::figures::ScopeFigures;
 use super::measure::{Runner, Standings};
 use super::summary::RaceSummary;
 use super::tables;
-use super::versus::{LEVEL, OwnVerdict};
+use super::versus::OwnVerdict;
 use crate::Error;
 use crate::figures::Figure;
 use crate::findings::{FEWEST, Verdict};
 use crate::language;
 use crate::page::{FigureView, STYLE, html};
 use crate::results::Scope;
-use crate::stats::RESAMPLES;
+use crate::stats::{LEVEL, RESAMPLES};
 use crate::table::{Table, TableView};
 use crate::text::{compact, duration, enumerate, percent, signed, thousands, visible};
 

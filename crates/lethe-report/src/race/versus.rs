@@ -7,10 +7,7 @@ use super::measure::{Runner, Standings, chosen, mean};
 use super::read::Race;
 use crate::findings::{FEWEST, Verdict};
 use crate::results::Scope;
-use crate::stats::{Estimate, holm};
-
-/// Holm-adjusted p-values up to this decide.
-pub(crate) const LEVEL: f64 = 0.05;
+use crate::stats::{Estimate, LEVEL, holm};
 
 /// A strategy of Lethe's own against a published one, in the same scope and within the same budget,
 /// both made to forget everything at once.
