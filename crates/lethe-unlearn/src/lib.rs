@@ -26,6 +26,6 @@ pub use retain::{Retain, RetainSet};
 pub use scope::LanguageScope;
 pub use strategy::{Alternative, Average, Batch, Needs, Reference, ReferenceLosses, Strategy};
 pub use unlearn::{
-    Aside, Choose, Forgetting, Guard, Measurement, Outcome, StopRule, UnlearnConfig, Unlearned,
-    unlearn,
+    Aside, Checkpoint, Choose, Forgetting, Guard, Measurement, Outcome, StopRule, UnlearnConfig,
+    Unlearned, unlearn,
 };

@@ -247,6 +247,9 @@ pub struct Measurement {
     pub utility_nll: Option<f64>,
 }
 
+/// What was measured, and the network that it was measured of.
+pub type Checkpoint<'a> = (&'a Measurement, &'a Network);
+
 impl Forgetting<'_> {
     /// The sequences whose NLL the stopping rule measures: all of a small forget set, else a
     /// fixed sample of it, which every run draws alike.
@@ -510,7 +513,7 @@ pub fn unlearn(
     config: &UnlearnConfig,
     seed: u64,
     resume: Option<&Resume>,
-    observe: &mut dyn FnMut(usize, Option<(&Measurement, &Network)>) -> Verdict,
+    observe: &mut dyn FnMut(usize, Option<Checkpoint>) -> Verdict,
 ) -> Result<Unlearned, Error> {
     let needs = method.strategy.needs();
     if method.needs_retain() && sets.retain.is_empty() {
