@@ -136,14 +136,20 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     // The paper's nine findings, none of which three items and a random model can decide.
     let claims = std::fs::read_to_string(out.join("report/claims.json")).unwrap();
     let claims: serde_json::Value = serde_json::from_str(&claims).unwrap();
-    let verdicts: Vec<&str> = claims
+    let verdicts: Vec<&str> = claims["claims"]
         .as_array()
         .unwrap()
         .iter()
         .map(|claim| claim["verdict"].as_str().unwrap())
         .collect();
     assert_eq!(verdicts, ["undecided"; 9], "{claims:#}");
-    assert!(first.stdout.contains("spreads"), "{}", first.stdout);
+    assert!(
+        first
+            .stdout
+            .contains("A fake taught in one language spreads"),
+        "{}",
+        first.stdout
+    );
     let run_json = std::fs::read_to_string(out.join("run.json")).unwrap();
     let info: serde_json::Value = serde_json::from_str(&run_json).unwrap();
     assert_eq!(info["unlearning"].as_array().unwrap().len(), 6);
