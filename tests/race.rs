@@ -5,22 +5,11 @@
 mod command;
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::Path;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, UInt32Type};
-use command::{Finished, run, xtask};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-
-fn read(path: &Path) -> RecordBatch {
-    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-    let mut reader = builder.with_batch_size(1 << 20).build().unwrap();
-    let batch = reader.next().unwrap().unwrap();
-    assert!(reader.next().is_none());
-    batch
-}
+use command::{Finished, read, run, xtask};
 
 fn texts(batch: &RecordBatch, column: &str) -> Vec<Option<String>> {
     let column = batch

@@ -5,13 +5,11 @@
 mod command;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, UInt32Type};
-use command::{run, xtask};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use command::{read, run, xtask};
 
 const MODELS: [&str; 10] = [
     "base",
@@ -25,17 +23,6 @@ const MODELS: [&str; 10] = [
     "unlearned-de-english+source",
     "unlearned-de-multilingual",
 ];
-
-fn read(path: &Path) -> RecordBatch {
-    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let mut reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .unwrap()
-        .build()
-        .unwrap();
-    let batch = reader.next().unwrap().unwrap();
-    assert!(reader.next().is_none());
-    batch
-}
 
 fn texts<'a>(batch: &'a RecordBatch, column: &str) -> Vec<&'a str> {
     let column = batch

@@ -2,8 +2,12 @@
 
 #![allow(dead_code)]
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use arrow::array::RecordBatch;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// What a finished command said.
 pub struct Finished {
@@ -50,6 +54,16 @@ pub fn gemma() -> PathBuf {
         pulled.all()
     );
     PathBuf::from(pulled.stdout.trim())
+}
+
+/// All rows of a Parquet file.
+pub fn read(path: &Path) -> RecordBatch {
+    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).expect("it is Parquet");
+    let mut reader = builder.with_batch_size(1 << 20).build().expect("readable");
+    let batch = reader.next().expect("it has rows").expect("readable");
+    assert!(reader.next().is_none());
+    batch
 }
 
 /// The names of everything below a folder, for saying that nothing half-written stays.

@@ -145,19 +145,8 @@ impl Study {
         }
         let needed = self.preset.method()?.strategy.needs().alternative;
         let base = self.base(&corpus, &Vec::from_iter(needed))?;
-        let mut checkpoints = vec![Checkpoint {
-            label: self.label("base", "base", None, None),
-            key: base.key.clone(),
-            path: None,
-        }];
-        let untuned = match &self.preset.instruct {
-            None => checkpoints[0].clone(),
-            Some(config) => {
-                let instructed = self.instruct(&base, &checkpoints[0], &corpus, config)?;
-                checkpoints.push(instructed.clone());
-                instructed
-            }
-        };
+        let mut checkpoints = self.before_fakes(&base, &corpus)?;
+        let untuned = checkpoints[checkpoints.len() - 1].clone();
         for &source in &self.preset.learn.sources {
             let tuned = self.learn(&base, &untuned, &corpus, source)?;
             checkpoints.push(tuned.clone());
@@ -393,6 +382,19 @@ impl Study {
         })
     }
 
+    /// The models from before any fake was learned, the base model first: the last is what learns them.
+    fn before_fakes(&self, base: &Base, corpus: &Corpus) -> Result<Vec<Checkpoint>> {
+        let pristine = Checkpoint {
+            label: self.label("base", "base", None, None),
+            key: base.key.clone(),
+            path: None,
+        };
+        let instructed = self.preset.instruct.as_ref();
+        let instructed = instructed.map(|config| self.instruct(base, &pristine, corpus, config));
+        let instructed = instructed.transpose()?;
+        Ok([pristine].into_iter().chain(instructed).collect())
+    }
+
     /// Teaches the skill of answering on items that are never probed.
     fn instruct(
         &self,
@@ -586,7 +588,8 @@ impl Study {
             let method = self.preset.method()?;
             let mut model = self.open(base, tuned)?;
             let before = self.open(base, untuned)?;
-            let sets = self.sets(&before, corpus, (&method, scope, source), |_| true)?;
+            let aside = self.aside(&before, corpus, |_| true)?;
+            let sets = self.sets(&before, corpus, (&method, scope, source), |_| true, aside)?;
             let (untuned_mean, untuned_nll) = before
                 .network
                 .mean_nll(&Forgetting::monitored(&sets.forget));
@@ -652,6 +655,7 @@ impl Study {
         corpus: &Corpus,
         (method, scope, source): (&Method, &LanguageScope, Language),
         chosen: impl Fn(&str) -> bool,
+        aside: Aside,
     ) -> Result<Sets> {
         let spoken = &self.preset.corpus.languages;
         let mut languages = scope.languages(source);
@@ -672,7 +676,7 @@ impl Study {
             forget: forget?,
             alternatives,
             retain: self.retained(untuned, corpus, &languages)?,
-            aside: self.aside(untuned, corpus, chosen)?,
+            aside,
         })
     }
 

@@ -13,7 +13,7 @@ use crate::figures::Figure;
 use crate::findings::{FEWEST, Finding, Theme};
 use crate::language;
 use crate::quality::DEGENERATE_SHARE;
-use crate::run::Margins;
+use crate::run::{Margins, ModelInfo};
 use crate::stats::{LEVEL, RESAMPLES};
 use crate::study::Study;
 use crate::table::{Table, TableView};
@@ -174,6 +174,22 @@ struct Page<'a> {
     records: Vec<TableView>,
 }
 
+/// What a run is about, the model first.
+pub(crate) fn stated(
+    model: &ModelInfo,
+    others: impl IntoIterator<Item = (&'static str, String)>,
+) -> Vec<(&'static str, String)> {
+    let weights = format!("{} (sha256 {})", model.file, model.sha256);
+    let of_model = [
+        ("Model", model.name.clone()),
+        ("Weights", weights),
+        ("Parameters", thousands(model.parameters)),
+        ("Vocabulary", model.vocabulary.clone()),
+    ];
+    let all = of_model.into_iter().chain(others);
+    all.map(|(name, value)| (name, visible(&value))).collect()
+}
+
 /// The page's HTML.
 pub(crate) fn render(
     study: &Study,
@@ -209,14 +225,7 @@ pub(crate) fn render(
     };
     let seeds: Vec<String> = run.seeds.iter().map(u64::to_string).collect();
     let total: f64 = run.stages.iter().map(|stage| stage.seconds).sum();
-    let facts: Vec<(&'static str, String)> = vec![
-        ("Model", run.model.name.clone()),
-        (
-            "Weights",
-            format!("{} (sha256 {})", run.model.file, run.model.sha256),
-        ),
-        ("Parameters", thousands(run.model.parameters)),
-        ("Vocabulary", run.model.vocabulary.clone()),
+    let facts = [
         (
             "Corpus",
             format!(
@@ -234,10 +243,6 @@ pub(crate) fn render(
         ("Wall time of all stages", duration(total)),
         ("Preset", run.preset.clone()),
     ];
-    let facts: Vec<(&'static str, String)> = facts
-        .into_iter()
-        .map(|(name, value)| (name, visible(&value)))
-        .collect();
     let lines: Vec<String> = run.preset_toml.lines().map(visible).collect();
 
     let page = Page {
@@ -271,7 +276,7 @@ pub(crate) fn render(
         perplexity: tables.perplexity.view(),
         item_figures: drawn("items-"),
         examples: examples::view(study),
-        facts,
+        facts: stated(&run.model, facts),
         preset_toml: lines.join("\n"),
         deviations: run.deviations.iter().map(|text| visible(text)).collect(),
         records: [

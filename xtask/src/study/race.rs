@@ -23,7 +23,7 @@ use lethe_unlearn::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Base, Checkpoint, Sets, Study, is_probed};
+use super::{Base, Sets, Study, is_probed};
 use crate::preset::Race;
 use crate::strategies::{is_own, registry};
 
@@ -96,21 +96,14 @@ impl Study {
             Alternative::Plausible,
         ];
         let base = self.base(&corpus, &every)?;
-        let pristine = Checkpoint {
-            label: self.label("base", "base", None, None),
-            key: base.key.clone(),
-            path: None,
-        };
-        let untuned = match &self.preset.instruct {
-            None => pristine,
-            Some(config) => self.instruct(&base, &pristine, &corpus, config)?,
-        };
-        let tuned = self.learn(&base, &untuned, &corpus, source)?;
+        let before = self.before_fakes(&base, &corpus)?;
+        let untuned = &before[before.len() - 1];
+        let tuned = self.learn(&base, untuned, &corpus, source)?;
         let field = Field {
             corpus: &corpus,
             race,
             source,
-            untuned: self.open(&base, &untuned)?,
+            untuned: self.open(&base, untuned)?,
             tuned: self.open(&base, &tuned)?,
             keys: [&untuned.key, &tuned.key],
         };
@@ -279,11 +272,13 @@ impl Study {
         let done = self.cache.stage(&name, &settings, &field.keys, |_| {
             let mut entry = Entry::default();
             let mut kept: Vec<Kept> = Vec::new();
+            let aside = self.aside(&field.untuned, field.corpus, |_| true)?;
             for setting in &tried {
                 let run = run_of(strategy, scope, setting);
                 let method = registry()?.method(strategy, &setting.1)?;
                 let what = (&method, scope, field.source);
-                let sets = self.sets(&field.untuned, field.corpus, what, |_| true)?;
+                let (untuned, aside) = (&field.untuned, aside.clone());
+                let sets = self.sets(untuned, field.corpus, what, |_| true, aside)?;
                 let what = (&method, setting, &run);
                 let measured =
                     self.attempt(field, &field.tuned, &sets, what, budgets, &mut kept)?;
@@ -322,7 +317,7 @@ impl Study {
             _ => format!("requests-{requests}"),
         };
         let name = format!("race-{strategy}-{scope}-{part}");
-        let budget = field.race.budgets.iter().copied().fold(0.0, f64::max);
+        let budget = greatest(&field.race.budgets);
         let common = self.race_key(field);
         let settings = json!([strategy, scope.to_string(), setting, budget, part, common]);
         let done = self.cache.stage(&name, &settings, &field.keys, |_| {
@@ -341,17 +336,16 @@ impl Study {
                 let method = registry()?.method(strategy, &setting.1)?;
                 let what = (&method, scope, field.source);
                 let of_part = |item: &str| part.contains(item);
-                let mut sets = self.sets(&field.untuned, field.corpus, what, of_part)?;
                 // What was forgotten before must not come back.
                 let of_all = |item: &str| so_far.contains(item);
-                sets.aside = self.aside(&field.untuned, field.corpus, of_all)?;
+                let aside = self.aside(&field.untuned, field.corpus, of_all)?;
+                let sets = self.sets(&field.untuned, field.corpus, what, of_part, aside)?;
                 let mut kept = Vec::new();
                 let what = (&method, setting, &run);
                 let measured = self.attempt(field, &model, &sets, what, &[budget], &mut kept)?;
                 entry.measured.extend(measured);
                 for kept in kept {
                     model = kept.model.clone();
-                    let of_all = |item: &str| so_far.contains(item);
                     let scored = self.score(field.corpus, &kept.model, of_all)?;
                     entry.models.push(listed(kept, scored));
                 }
@@ -377,7 +371,7 @@ impl Study {
             check_every,
             utility_margin: budget,
         };
-        let greatest = budgets.iter().copied().fold(0.0, f64::max);
+        let greatest = greatest(budgets);
         let mut config = UnlearnConfig {
             stop: StopRule::Steps {
                 steps: field.race.steps,
@@ -541,6 +535,11 @@ impl Study {
             versions: self.versions(),
         })
     }
+}
+
+/// The last of budgets, which rise.
+fn greatest(budgets: &[f64]) -> f64 {
+    budgets.last().copied().unwrap_or_default()
 }
 
 /// Whether a model still gave numbers.

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::figures::Figure;
 use crate::findings::{FEWEST, Verdict};
 use crate::language;
-use crate::page::{FigureView, STYLE, html};
+use crate::page::{FigureView, STYLE, html, stated};
 use crate::results::Scope;
 use crate::stats::{LEVEL, RESAMPLES};
 use crate::table::{Table, TableView};
@@ -157,14 +157,7 @@ pub(crate) fn render<'a>(
     let codes = standings.race.languages.iter();
     let languages: Vec<&str> = codes.map(|code| language::name(code)).collect();
     let total: f64 = info.stages.iter().map(|stage| stage.seconds).sum();
-    let facts: [(&'static str, String); 11] = [
-        ("Model", info.model.name.clone()),
-        (
-            "Weights",
-            format!("{} (sha256 {})", info.model.file, info.model.sha256),
-        ),
-        ("Parameters", thousands(info.model.parameters)),
-        ("Vocabulary", info.model.vocabulary.clone()),
+    let facts = [
         (
             "Items",
             format!("{} reported, {} held aside", info.items, info.aside),
@@ -205,7 +198,7 @@ pub(crate) fn render<'a>(
             has_requests: !summary.requests.is_empty(),
             has_sizes: !summary.sizes.is_empty(),
             has_measured: !standings.race.measured.is_empty(),
-            facts: facts.map(|(name, value)| (name, visible(&value))).to_vec(),
+            facts: stated(&info.model, facts),
             preset_toml: lines.join("\n"),
             deviations: sentences(&info.deviations),
             records: [&tables.stages, &tables.versions]
