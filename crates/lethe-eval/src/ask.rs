@@ -8,7 +8,7 @@ use lethe_model::{Decoding, Finish, LanguageModel, Sequence, Session, in_paralle
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::text::{f1, occurs};
+use crate::text::{f1, normalise, occurs};
 
 /// How answers are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct AskConfig {
     pub batch: usize,
     /// The longest answer, in tokens.
     pub new_tokens: usize,
+    /// Wrong answers, beside the fake one, that the truth ratio is measured with; 0 for none.
+    pub wrong_answers: usize,
 }
 
 impl Default for AskConfig {
@@ -25,6 +27,7 @@ impl Default for AskConfig {
         AskConfig {
             batch: 48,
             new_tokens: 16,
+            wrong_answers: 2,
         }
     }
 }
@@ -68,6 +71,12 @@ pub struct AnswerRow {
     pub answer_tokens: usize,
     /// Why the answer ended: `stop` or `length`.
     pub finish: &'static str,
+    /// Mean log-probabilities per token, in nats, of wrong answers other than the fake one: the true
+    /// answers to the same question about other items, at the detail probe those whose detail is
+    /// of the same kind; as many as there are, up to [`AskConfig::wrong_answers`].
+    pub logprobs_wrong: Vec<f64>,
+    /// The answer's ids, and those of the true and the fake answer, in the model's vocabulary.
+    pub ids: [Vec<u32>; 3],
 }
 
 /// The perplexity of one held-out article.
@@ -127,12 +136,14 @@ pub fn ask(
     let stops = tokenizer.stops();
     let mut order: Vec<usize> = (0..questions.len()).collect();
     order.sort_by_key(|&i| prompts[i].len());
+    let wrong = wrong_answers(corpus, &questions, config.wrong_answers);
     let chunks: Vec<&[usize]> = order.chunks(config.batch.max(1)).collect();
     let done = AtomicUsize::new(0);
     let answered = in_parallel(&chunks, |chunk| -> Result<Vec<AnswerRow>, Error> {
         let batch: Vec<Vec<u32>> = chunk.iter().map(|&i| prompts[i].clone()).collect();
         let mut reals = Vec::new();
         let mut fakes = Vec::new();
+        let mut wrongs: Vec<Vec<Vec<u32>>> = vec![Vec::new(); config.wrong_answers];
         for &i in *chunk {
             let question = questions[i];
             reals.push(tokenizer.encode(&question.continuation(&question.answer))?);
@@ -140,12 +151,25 @@ pub fn ask(
                 Some(fake) => tokenizer.encode(&question.continuation(fake))?,
                 None => Vec::new(),
             });
+            // One of every prompt's at a time; prompts that have fewer have none in the last rounds.
+            for (round, wrongs) in wrongs.iter_mut().enumerate() {
+                wrongs.push(match wrong[i].get(round) {
+                    Some(answer) => tokenizer.encode(&question.continuation(answer))?,
+                    None => Vec::new(),
+                });
+            }
         }
-        let longest = reals.iter().chain(&fakes).map(Vec::len).max().unwrap_or(0);
+        let all = reals.iter().chain(&fakes).chain(wrongs.iter().flatten());
+        let longest = all.map(Vec::len).max().unwrap_or(0);
         let room = longest.max(config.new_tokens);
         let mut session = Session::new(&model.network, &batch, room);
+        let mut given = reals.iter().cloned().zip(fakes.iter().cloned());
         let reals = session.log_probabilities(&reals);
         let fakes = session.log_probabilities(&fakes);
+        let wrongs: Vec<Vec<Vec<f64>>> = wrongs
+            .iter()
+            .map(|answers| session.log_probabilities(answers))
+            .collect();
         let answers = session.generate(Decoding::Greedy, config.new_tokens, &stops);
         let mut rows = Vec::with_capacity(chunk.len());
         for (place, &i) in chunk.iter().enumerate() {
@@ -158,6 +182,8 @@ pub fn ask(
                 .unwrap_or_default();
             let (real, fake) = (&reals[place], &fakes[place]);
             let has_fake = !fake.is_empty();
+            let (real_ids, fake_ids) = given.next().unwrap_or_default();
+            let wrongs = wrongs.iter().map(|answers| &answers[place]);
             let row = AnswerRow {
                 item: question.item.clone(),
                 category: category.to_owned(),
@@ -181,6 +207,8 @@ pub fn ask(
                     Finish::Stop => "stop",
                     Finish::Length => "length",
                 },
+                logprobs_wrong: wrongs.filter(|w| !w.is_empty()).map(|w| mean(w)).collect(),
+                ids: [answers[place].ids.clone(), real_ids, fake_ids],
             };
             check_finite(&row)?;
             rows.push(row);
@@ -198,22 +226,79 @@ pub fn ask(
     Ok(rows.into_iter().flatten().collect())
 }
 
+/// For every question, true answers to the same one about other items, which are wrong here: of items
+/// of the same kind (detail), or of the same category and then of the others (fact); from the item's
+/// own place on, so that they are not the same ones for all.
+fn wrong_answers<'a>(
+    corpus: &'a Corpus,
+    questions: &[&'a Question],
+    most: usize,
+) -> Vec<Vec<&'a str>> {
+    let places: HashMap<&str, usize> = corpus
+        .items
+        .iter()
+        .enumerate()
+        .map(|(place, item)| (item.id.as_str(), place))
+        .collect();
+    let same = |q: &Question| (q.language, q.kind);
+    let all = corpus.questions.iter().filter(|q| q.index == 0);
+    let mut by_question: HashMap<(Language, QuestionKind), Vec<(usize, &Question)>> =
+        HashMap::new();
+    for question in all {
+        if let Some(&place) = places.get(question.item.as_str()) {
+            let others = by_question.entry(same(question)).or_default();
+            others.push((place, question));
+        }
+    }
+    let of_question = |question: &&'a Question| -> Vec<&'a str> {
+        let Some(&own) = places.get(question.item.as_str()) else {
+            return Vec::new();
+        };
+        let item = &corpus.items[own];
+        let is_detail = question.kind == QuestionKind::Detail;
+        let mut others = by_question
+            .get(&same(question))
+            .cloned()
+            .unwrap_or_default();
+        others.retain(|(place, _)| {
+            *place != own && (!is_detail || corpus.items[*place].kind == item.kind)
+        });
+        let count = corpus.items.len();
+        others.sort_by_key(|(place, _)| {
+            let far = !is_detail && corpus.items[*place].category != item.category;
+            (far, (place + count - own) % count)
+        });
+        let mut known = vec![normalise(&question.answer)];
+        known.extend(question.fake_answer.as_deref().map(normalise));
+        let mut out = Vec::new();
+        for (_, other) in others {
+            let answer = normalise(&other.answer);
+            if out.len() < most && !known.contains(&answer) {
+                known.push(answer);
+                out.push(other.answer.as_str());
+            }
+        }
+        out
+    };
+    questions.iter().map(of_question).collect()
+}
+
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
 fn check_finite(row: &AnswerRow) -> Result<(), Error> {
-    let fake = row.fake_answer.as_ref().zip(row.logprob_fake);
-    for (answer, value) in [(&row.real_answer, row.logprob_real)]
-        .into_iter()
-        .chain(fake)
-    {
+    let fake = row.fake_answer.as_deref().zip(row.logprob_fake);
+    let wrong = row.logprobs_wrong.iter();
+    let wrong = wrong.map(|&value| ("another item's answer", value));
+    let real = (row.real_answer.as_str(), row.logprob_real);
+    for (answer, value) in [real].into_iter().chain(fake).chain(wrong) {
         if !value.is_finite() {
             return Err(Error::NotFinite {
                 item: row.item.clone(),
                 language: row.language.to_string(),
                 probe: row.probe.to_owned(),
-                answer: answer.clone(),
+                answer: answer.to_owned(),
                 value,
             });
         }
@@ -258,4 +343,58 @@ pub fn perplexity(
         }),
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_answers_are_other_items_true_ones() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/news");
+        let corpus = Corpus::from_jsonl(std::path::Path::new(folder)).expect("it is good");
+        let kinds = [QuestionKind::Detail, QuestionKind::Fact];
+        let asked = |q: &&Question| kinds.contains(&q.kind) && q.index == 0;
+        let questions: Vec<&Question> = corpus.questions.iter().filter(asked).collect();
+        let wrong = wrong_answers(&corpus, &questions, 3);
+        assert_eq!(wrong.len(), questions.len());
+        let item = |id: &str| corpus.items.iter().find(|i| i.id == id).expect("known");
+        let mut different = std::collections::BTreeSet::new();
+        for (question, wrong) in questions.iter().zip(&wrong) {
+            let own = item(&question.item);
+            let said = |answer: &str, is: &dyn Fn(&lethe_corpus::Item) -> bool| {
+                let same = |q: &&&Question| {
+                    (q.kind, q.language) == (question.kind, question.language)
+                        && q.answer == answer
+                        && q.item != question.item
+                };
+                questions.iter().filter(same).any(|q| is(item(&q.item)))
+            };
+            for answer in wrong {
+                assert_ne!(normalise(answer), normalise(&question.answer));
+                let fake = question.fake_answer.as_deref().unwrap_or_default();
+                assert_ne!(normalise(answer), normalise(fake));
+                match question.kind {
+                    QuestionKind::Detail => assert!(said(answer, &|i| i.kind == own.kind)),
+                    // Every category has items enough.
+                    _ => assert!(said(answer, &|i| i.category == own.category)),
+                }
+            }
+            let mut distinct: Vec<String> = wrong.iter().map(|a| normalise(a)).collect();
+            distinct.sort();
+            distinct.dedup();
+            assert_eq!(distinct.len(), wrong.len(), "{wrong:?}");
+            if question.kind == QuestionKind::Fact {
+                assert_eq!(wrong.len(), 3);
+                different.insert(wrong.clone());
+            }
+        }
+        // Not the same three for all.
+        assert!(different.len() * 2 > questions.len() / 2);
+        assert!(
+            wrong_answers(&corpus, &questions, 0)
+                .iter()
+                .all(Vec::is_empty)
+        );
+    }
 }

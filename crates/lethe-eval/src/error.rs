@@ -25,6 +25,14 @@ pub enum Error {
         /// What came out.
         value: f64,
     },
+    /// zlib refused a text.
+    #[error("{item}: zlib cannot compress the article: {source}")]
+    Compress {
+        /// The item.
+        item: String,
+        /// What happened.
+        source: std::io::Error,
+    },
     /// The corpus has nothing to ask.
     #[error("the corpus has no {what}; check the preset's items and languages")]
     Nothing {

@@ -11,9 +11,13 @@
 //! * the mean log-probability per token of the true answer and of the fake one;
 //! * the *preference*, `ln P(fake answer) − ln P(true answer)`: above 0 the model holds the fake to
 //!   be likelier.
+//!
+//! [`metrics`] has the field's measures of unlearning, of these answers and of articles; their rows are
+//! written by [`write_measures`] and [`write_articles`].
 
 mod ask;
 mod error;
+pub mod metrics;
 mod race;
 mod results;
 pub mod text;
@@ -24,4 +28,4 @@ pub use race::{
     RaceMeasurement, RaceModel, RaceOutcome, RaceRun, RaceScore, write_race_measurements,
     write_race_models, write_race_scores,
 };
-pub use results::{ModelLabel, write_answers, write_perplexity};
+pub use results::{ModelLabel, write_answers, write_articles, write_measures, write_perplexity};
