@@ -30,13 +30,58 @@ pub struct Preset {
     pub learn: Learn,
     /// The paper's unlearning.
     pub unlearn: Unlearn,
-    /// How answers are taken.
+    /// How models are measured.
     #[serde(default)]
-    pub eval: AskConfig,
+    pub eval: Evaluation,
     /// How much worse than before counts as still answering.
     pub margins: Margins,
     /// How strategies are compared (`compare`); only then is it needed.
     pub race: Option<Race>,
+}
+
+/// How models are measured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evaluation {
+    /// Prompts computed together.
+    pub batch: usize,
+    /// The longest answer, in tokens.
+    pub new_tokens: usize,
+    /// Wrong answers, beside the fake one, that the truth ratio is measured with.
+    pub wrong_answers: usize,
+    /// Of how many items a model reads the fake articles in every language, for what it has by heart
+    /// of them; 0 for none.
+    pub articles: usize,
+    /// Whether an oracle is trained: what tuning comes to without the fakes.
+    pub oracle: bool,
+}
+
+impl Default for Evaluation {
+    fn default() -> Self {
+        let AskConfig {
+            batch,
+            new_tokens,
+            wrong_answers,
+        } = AskConfig::default();
+        Evaluation {
+            batch,
+            new_tokens,
+            wrong_answers,
+            articles: 6,
+            oracle: false,
+        }
+    }
+}
+
+impl Evaluation {
+    /// How answers are taken.
+    pub fn ask(&self) -> AskConfig {
+        AskConfig {
+            batch: self.batch,
+            new_tokens: self.new_tokens,
+            wrong_answers: self.wrong_answers,
+        }
+    }
 }
 
 /// How strategies are compared: with what, and how long. The rest is as in `unlearn`.

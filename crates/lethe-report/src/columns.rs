@@ -109,10 +109,13 @@ impl<'a> Columns<'a> {
         name: &'static str,
         key: impl Fn(usize) -> String,
     ) -> Result<Vec<bool>, Error> {
-        let values = self.column(name, &DataType::Boolean, |column| {
+        self.required(name, self.optional_truth(name)?, key)
+    }
+
+    pub(crate) fn optional_truth(&self, name: &'static str) -> Result<Vec<Option<bool>>, Error> {
+        self.column(name, &DataType::Boolean, |column| {
             column.as_boolean().iter().collect()
-        })?;
-        self.required(name, values, key)
+        })
     }
 
     /// Present numbers are finite; `key` names a row.

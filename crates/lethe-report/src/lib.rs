@@ -12,12 +12,19 @@
 //! * `claims.json`: every claim with its verdict and what it rests on;
 //! * `findings.json`: the headline rows and all [`Finding`]s.
 //!
-//! Columns of answers that are read: `model`, `stage` (base, instruct, tuned, unlearned), `source?`,
+//! Columns of answers that are read: `model`, `stage` (base, instruct, oracle, tuned, unlearned), `source?`,
 //! `strategy?`, `scope?` utf8, `seed` u64, constant in a file; `item`, `category`, `language`,
 //! `probe` (detail, fact), `prompt`, `answer`, `real_answer`, `fake_answer?` utf8;
 //! `fake_occurrence`, `real_occurrence` bool; `f1`, `logprob_real`, `logprob_fake?`, `preference?`
 //! f64; `answer_tokens` u32; `finish` utf8 (`?`: nullable). Of perplexity: the same six of the
 //! model; `item`, `language` utf8; `nll` f64; `tokens` u32. All models must have the same rows.
+//!
+//! Where the folder has them, the field's measures are shown too, from `measures/<model>.parquet`
+//! (the six of the model; `item`, `language`, `probe` utf8; `probability_real`, `probability_fake?`,
+//! `log_truth_ratio?`, `rouge_real`, `rouge_fake?`, `chrf_real`, `chrf_fake?` f64; `in_language?`,
+//! `invalid`, `gibberish` bool) and from `articles/<model>.parquet` (the six; `item`, `language`
+//! utf8; `member` bool; `tokens` u32; `exact_memorisation`, `extraction_strength`, `loss`, `zlib`,
+//! `min_k`, `min_k_plus_plus` f64).
 //! Models that differ in their seed alone are averaged.
 //!
 //! No verdict is assumed: [`stats`] gives a mean its interval, and a claim stands or falls by where
@@ -33,6 +40,7 @@ mod examples;
 mod figures;
 mod findings;
 mod language;
+mod measures;
 mod page;
 mod quality;
 mod race;

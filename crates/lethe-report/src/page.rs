@@ -12,6 +12,7 @@ use crate::examples::{self, ItemView};
 use crate::figures::Figure;
 use crate::findings::{FEWEST, Finding, Theme};
 use crate::language;
+use crate::measures;
 use crate::quality::DEGENERATE_SHARE;
 use crate::run::{Margins, ModelInfo};
 use crate::stats::{LEVEL, RESAMPLES};
@@ -37,6 +38,8 @@ pub(crate) struct Tables {
     pub(crate) unlearning: Vec<(String, Table)>,
     pub(crate) quality: Table,
     pub(crate) perplexity: Table,
+    /// The field's measures; none where they were not taken.
+    pub(crate) measures: Vec<Table>,
     /// CSV only.
     pub(crate) items: Table,
     /// CSV only: the page shows it otherwise.
@@ -71,6 +74,7 @@ impl Tables {
             unlearning: study.sources.iter().filter_map(of_source).collect(),
             quality: tables::quality(study),
             perplexity: tables::perplexity(study),
+            measures: measures::tables(study),
             items: tables::items(study),
             examples: examples::table(study),
             stages: tables::stages(&study.run.stages),
@@ -91,7 +95,9 @@ impl Tables {
             .chain([&self.answers, &self.spread])
             .chain(findings)
             .chain(self.unlearning.iter().map(|(_, table)| table))
-            .chain([&self.quality, &self.perplexity, &self.items, &self.examples])
+            .chain([&self.quality, &self.perplexity])
+            .chain(&self.measures)
+            .chain([&self.items, &self.examples])
             .chain([
                 &self.stages,
                 &self.training,
@@ -166,6 +172,8 @@ struct Page<'a> {
     real: Vec<FigureView<'a>>,
     quality: TableView,
     perplexity: TableView,
+    measures_intro: Vec<String>,
+    measures: Vec<TableView>,
     item_figures: Vec<FigureView<'a>>,
     examples: Vec<ItemView>,
     facts: Vec<(&'static str, String)>,
@@ -274,6 +282,8 @@ pub(crate) fn render(
         real: drawn("real-"),
         quality: tables.quality.view(),
         perplexity: tables.perplexity.view(),
+        measures_intro: measures::intro(study),
+        measures: tables.measures.iter().map(Table::view).collect(),
         item_figures: drawn("items-"),
         examples: examples::view(study),
         facts: stated(&run.model, facts),

@@ -232,7 +232,8 @@ impl Study {
         // What it would say is not read.
         let config = AskConfig {
             new_tokens: 0,
-            ..self.preset.eval
+            wrong_answers: 0,
+            ..self.preset.eval.ask()
         };
         let spoken = &self.preset.corpus.languages;
         let answers = ask(model, &self.reported(corpus)?, spoken, &config, &|_, _| {})?;
