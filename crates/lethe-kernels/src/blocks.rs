@@ -11,6 +11,7 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, TensorData};
+use half::bf16;
 use rayon::prelude::*;
 
 use crate::attention::{Attention, Inputs};
@@ -97,24 +98,37 @@ fn tensor(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, Shape::new(shape)))
 }
 
-/// `a b`, by our own kernel where the processor has the instructions.
-fn product(precision: Precision, a: &FlexTensor, b: &FlexTensor, transpose: [bool; 2]) -> FlexTensor {
-    if gemm::available(precision) {
-        let (a, b) = (Rows::of(a), Rows::of(b));
-        let rows = if transpose[0] { a.columns } else { a.rows };
-        let columns = if transpose[1] { b.rows } else { b.columns };
-        fn view(m: &Rows, turned: bool) -> Matrix<'_> {
-            if turned { m.matrix().transposed() } else { m.matrix() }
-        }
-        let (a, b) = (view(&a, transpose[0]), view(&b, transpose[1]));
-        tensor(gemm::product(precision, a, b), [rows, columns])
-    } else {
-        assert_eq!(precision, Precision::F32, "bf16 needs AVX512-BF16");
-        let turn = |m: &FlexTensor, turned: bool| {
-            if turned { m.transpose(0, 1) } else { m.clone() }
-        };
-        Flex::float_matmul(turn(a, transpose[0]), turn(b, transpose[1]))
+/// `a b`, by our own kernel where the processor has the instructions. Where it has none for `bf16`,
+/// the rounded operands are multiplied in `f32`: the same products, added in another order.
+fn product(precision: Precision, a: &FlexTensor, b: &FlexTensor, turned: [bool; 2]) -> FlexTensor {
+    if precision == Precision::Bf16 && !gemm::available(precision) {
+        return product(Precision::F32, &rounded(a), &rounded(b), turned);
     }
+    if !gemm::available(precision) {
+        let turn = |m: &FlexTensor, turned: bool| match turned {
+            true => m.transpose(0, 1),
+            false => m.clone(),
+        };
+        return Flex::float_matmul(turn(a, turned[0]), turn(b, turned[1]));
+    }
+    let (a, b) = (Rows::of(a), Rows::of(b));
+    fn view(m: &Rows, turned: bool) -> Matrix<'_> {
+        match turned {
+            true => m.matrix().transposed(),
+            false => m.matrix(),
+        }
+    }
+    let rows = if turned[0] { a.columns } else { a.rows };
+    let columns = if turned[1] { b.rows } else { b.columns };
+    let (a, b) = (view(&a, turned[0]), view(&b, turned[1]));
+    tensor(gemm::product(precision, a, b), [rows, columns])
+}
+
+/// Every number as the nearest `bf16`, ties to even.
+fn rounded(t: &FlexTensor) -> FlexTensor {
+    let t = Rows::of(t);
+    let values = t.values().iter().map(|&x| bf16::from_f32(x).to_f32());
+    tensor(values.collect(), t.shape())
 }
 
 /// Where work on rows is cut so that several threads share it; results do not depend on it.
@@ -452,4 +466,31 @@ fn rms_norm_backward(
     let mut dw = vec![0.0; x.columns];
     norm::backward(x.values(), w.values(), eps, g.values(), &mut dx, &mut dw);
     (tensor(dx, x.shape()), tensor(dw, w.shape()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bf16_without_its_instruction_gives_the_same_products() {
+        if !gemm::available(Precision::Bf16) {
+            return;
+        }
+        let numbers = |n: usize, step: f32| -> Vec<f32> {
+            (0..n).map(|i| (i as f32 * step).sin()).collect()
+        };
+        let (a, b) = (tensor(numbers(37 * 50, 0.7), [37, 50]), tensor(numbers(41 * 50, 0.3), [41, 50]));
+        let turned = [false, true];
+        let with = product(Precision::Bf16, &a, &b, turned);
+        let without = product(Precision::F32, &rounded(&a), &rounded(&b), turned);
+        let plain = product(Precision::F32, &a, &b, turned);
+        let furthest = |x: &FlexTensor, y: &FlexTensor| {
+            let (x, y) = (Rows::of(x), Rows::of(y));
+            let pairs = x.values().iter().zip(y.values());
+            pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
+        };
+        assert!(furthest(&with, &without) < 1e-5);
+        assert!(furthest(&plain, &without) > 1e-3, "rounding is visible");
+    }
 }

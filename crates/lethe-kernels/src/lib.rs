@@ -43,7 +43,8 @@ pub enum Precision {
     #[default]
     F32,
     /// Rounded to `bf16`, multiplied and added in `f32`; weights, gradients, norms, attention and
-    /// losses stay in `f32`.
+    /// losses stay in `f32`. Twice as fast as `f32` on a processor with AVX512-BF16, slower than it
+    /// elsewhere.
     Bf16,
 }
 
@@ -61,17 +62,10 @@ pub fn takes(device: &Device) -> bool {
     flex(device.as_dispatch())
 }
 
-/// Whether this processor can multiply in this precision. `f32` it always can.
-#[must_use]
-pub fn can_multiply(precision: Precision) -> bool {
-    precision == Precision::F32 || gemm::available(precision)
-}
-
 /// A dense layer, `x wᵀ`: `[n, in]` and `[out, in]` to `[n, out]`.
 ///
 /// # Panics
-/// As every operation here, for a device that is not [taken](takes) and for shapes that do not fit;
-/// for a precision that the processor [cannot](can_multiply) multiply in.
+/// As every operation here, for a device that is not [taken](takes) and for shapes that do not fit.
 #[must_use]
 pub fn linear(x: Tensor<2>, w: Tensor<2>, precision: Precision) -> Tensor<2> {
     let (x, w) = (x.into_dispatch(), w.into_dispatch());

@@ -135,15 +135,13 @@ proptest! {
             |t| t[0].clone().matmul(t[1].clone().transpose()),
             1e-5,
         );
-        if lethe_kernels::can_multiply(Precision::Bf16) {
-            // Eight bits of mantissa: each factor is off by up to 2⁻⁹, and errors partly cancel.
-            agree(
-                &tensors,
-                |t| lethe_kernels::linear(t[0].clone(), t[1].clone(), Precision::Bf16),
-                |t| t[0].clone().matmul(t[1].clone().transpose()),
-                0.02,
-            );
-        }
+        // Eight bits of mantissa: each factor is off by up to 2⁻⁹, and errors partly cancel.
+        agree(
+            &tensors,
+            |t| lethe_kernels::linear(t[0].clone(), t[1].clone(), Precision::Bf16),
+            |t| t[0].clone().matmul(t[1].clone().transpose()),
+            0.02,
+        );
     }
 
     #[test]

@@ -4,16 +4,19 @@
 use std::sync::Arc;
 
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 use lethe_kernels::Precision;
 
 /// `x wᵀ`: `[n, in]` and `[out, in]` to `[n, out]`.
 pub(crate) fn linear(x: Tensor<2>, w: Tensor<2>, precision: Precision) -> Tensor<2> {
     if lethe_kernels::takes(&x.device()) {
-        lethe_kernels::linear(x, w, precision)
-    } else {
-        x.matmul(w.transpose())
+        return lethe_kernels::linear(x, w, precision);
     }
+    let rounded = |t: Tensor<2>| match precision {
+        Precision::F32 => t,
+        Precision::Bf16 => t.cast(DType::BF16).cast(DType::F32),
+    };
+    rounded(x).matmul(rounded(w).transpose())
 }
 
 /// `x (1 + w) / rms(x)` over the rows of `[n, width]`.

@@ -14,7 +14,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use lethe_kernels::{Angles, Attention, Precision};
 
-use crate::{Error, ModelConfig};
+use crate::ModelConfig;
 use crate::blocks::{add_rms_norm, geglu, linear, rms_norm};
 use crate::lora::Adapter;
 
@@ -235,21 +235,11 @@ impl Network {
         self.precision
     }
 
-    /// Multiplies in this precision from now on.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] where the device or the processor cannot.
-    pub fn set_precision(&mut self, precision: Precision) -> Result<(), Error> {
-        let device = self.device();
-        let can = lethe_kernels::takes(&device) && lethe_kernels::can_multiply(precision);
-        if precision != Precision::F32 && !can {
-            return Err(Error::Argument(format!(
-                "precision \"bf16\": {device:?} cannot multiply in it here (expected the device flex \
-                 on a processor with AVX512-BF16); use precision = \"f32\""
-            )));
-        }
+    /// The same network, multiplying in this precision.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Network {
         self.precision = precision;
-        Ok(())
+        self
     }
 
     /// The device that the weights are on.

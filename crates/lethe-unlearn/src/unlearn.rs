@@ -578,7 +578,7 @@ pub fn unlearn(
         alternatives,
         config.precision,
         run,
-    )?;
+    );
     let mut trained = Trained::default();
     let go = observe(0, Some((&first, &model.network)));
     if !reached && limit > 0 && go == Verdict::Continue {
@@ -696,10 +696,9 @@ fn objective<'a>(
     alternatives: Vec<Vec<Sequence>>,
     precision: Precision,
     run: Run,
-) -> Result<MethodObjective<'a>, Error> {
-    let mut network = model.network.clone().without_gradients();
-    let settable = network.set_precision(precision);
-    settable.map_err(lethe_train::Error::from)?;
+) -> MethodObjective<'a> {
+    let network = model.network.clone().without_gradients();
+    let network = network.with_precision(precision);
     let reference = method
         .strategy
         .needs()
@@ -720,7 +719,7 @@ fn objective<'a>(
         .into_iter()
         .map(|own| own.into_iter().zip(known.by_ref()).collect())
         .collect();
-    Ok(MethodObjective {
+    MethodObjective {
         method,
         reference: (reference == Reference::Network).then_some(network),
         losses,
@@ -728,5 +727,5 @@ fn objective<'a>(
         retain: sets.retain,
         retain_loss: Mutex::new(0.0),
         run: Mutex::new(run),
-    })
+    }
 }

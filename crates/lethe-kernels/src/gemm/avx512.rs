@@ -47,7 +47,7 @@ pub(super) unsafe fn block(
     unsafe {
         match precision {
             Precision::F32 => single::block(a, b, rows, columns, out, stride),
-            Precision::Bf16 => half::block(a, b, rows, columns, out, stride),
+            Precision::Bf16 => paired::block(a, b, rows, columns, out, stride),
         }
     }
 }
@@ -329,7 +329,7 @@ precision!(
 );
 
 precision!(
-    half,
+    paired,
     "avx512f,avx512bw,avx512bf16",
     2,
     |low: __m512, high: __m512| bits(_mm512_cvtne2ps_pbh(high, low)),

@@ -214,7 +214,7 @@ unsafe fn spread(precision: Precision, a: Matrix, b: Matrix, out: *mut f32, stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use half_float::bf16;
+    use half::bf16;
     use proptest::prelude::*;
 
     /// The product in `f64`, of operands rounded as the precision asks.
