@@ -8,8 +8,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use color_eyre::eyre::{Result, bail, eyre};
 use lethe_corpus::{Language, SourceText};
+use lethe_service::{Cache, Limits};
 use lethe_translate::{
-    Cache, Estimate, File, Job, LibreTranslate, Limits, OpenAi, Provider, estimate, translate,
+    Estimate, File, Job, LibreTranslate, OpenAi, Provider, estimate, translate,
 };
 
 use crate::progress::Console;
