@@ -11,6 +11,7 @@ use crate::claims::{self, ClaimOutcome};
 use crate::examples::{self, ItemView};
 use crate::figures::Figure;
 use crate::findings::{FEWEST, Finding, Theme};
+use crate::judged::Judged;
 use crate::language;
 use crate::quality::DEGENERATE_SHARE;
 use crate::run::{Margins, ModelInfo};
@@ -37,6 +38,8 @@ pub(crate) struct Tables {
     pub(crate) unlearning: Vec<(String, Table)>,
     pub(crate) quality: Table,
     pub(crate) perplexity: Table,
+    pub(crate) agreement: Table,
+    pub(crate) measures: Table,
     /// CSV only.
     pub(crate) items: Table,
     /// CSV only: the page shows it otherwise.
@@ -50,6 +53,7 @@ pub(crate) struct Tables {
 impl Tables {
     pub(crate) fn new(
         study: &Study,
+        judged: &Judged,
         claims: &[ClaimOutcome],
         findings: &[Finding],
         headline: &[crate::HeadlineRow],
@@ -71,6 +75,8 @@ impl Tables {
             unlearning: study.sources.iter().filter_map(of_source).collect(),
             quality: tables::quality(study),
             perplexity: tables::perplexity(study),
+            agreement: judged.agreement(),
+            measures: judged.measures(&study.intervals),
             items: tables::items(study),
             examples: examples::table(study),
             stages: tables::stages(&study.run.stages),
@@ -91,7 +97,8 @@ impl Tables {
             .chain([&self.answers, &self.spread])
             .chain(findings)
             .chain(self.unlearning.iter().map(|(_, table)| table))
-            .chain([&self.quality, &self.perplexity, &self.items, &self.examples])
+            .chain([&self.quality, &self.perplexity, &self.agreement])
+            .chain([&self.measures, &self.items, &self.examples])
             .chain([
                 &self.stages,
                 &self.training,
@@ -166,6 +173,8 @@ struct Page<'a> {
     real: Vec<FigureView<'a>>,
     quality: TableView,
     perplexity: TableView,
+    agreement: Option<TableView>,
+    measures: Option<TableView>,
     item_figures: Vec<FigureView<'a>>,
     examples: Vec<ItemView>,
     facts: Vec<(&'static str, String)>,
@@ -274,6 +283,8 @@ pub(crate) fn render(
         real: drawn("real-"),
         quality: tables.quality.view(),
         perplexity: tables.perplexity.view(),
+        agreement: shown(&tables.agreement),
+        measures: shown(&tables.measures),
         item_figures: drawn("items-"),
         examples: examples::view(study),
         facts: stated(&run.model, facts),
