@@ -57,6 +57,52 @@ pub struct Attention {
     pub angles: Arc<Angles>,
 }
 
+/// Keys, normalised and rotated, and values of the tokens seen so far, in memory for `capacity` of
+/// them.
+#[derive(Debug, Clone)]
+pub struct KvCache {
+    /// `[batch, kv_heads, capacity, head_dim]`.
+    keys: Vec<f32>,
+    values: Vec<f32>,
+    capacity: usize,
+    /// `kv_heads · head_dim`.
+    width: usize,
+}
+
+impl KvCache {
+    /// Room for `capacity` tokens of every sequence.
+    #[must_use]
+    pub fn new(batch: usize, kv_heads: usize, head_dim: usize, capacity: usize) -> Self {
+        let width = kv_heads * head_dim;
+        KvCache {
+            keys: vec![0.0; batch * width * capacity],
+            values: vec![0.0; batch * width * capacity],
+            capacity,
+            width,
+        }
+    }
+
+    /// Tokens that there is room for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Keeps only these sequences of the batch, in this order.
+    pub fn select(&mut self, batch: &[usize]) {
+        let row = self.row();
+        for buffer in [&mut self.keys, &mut self.values] {
+            let rows = batch.iter().flat_map(|&b| &buffer[b * row..][..row]);
+            *buffer = rows.copied().collect();
+        }
+    }
+
+    /// Numbers of one sequence.
+    fn row(&self) -> usize {
+        self.width * self.capacity
+    }
+}
+
 /// Gradients of attention's inputs, in their order.
 pub(crate) struct Gradients {
     pub q: Vec<f32>,
@@ -77,10 +123,11 @@ pub(crate) struct Inputs<'a> {
 }
 
 wide! {
-    /// Rotates rows of one head that stand at positions 0, 1, … (again from 0 after the last one).
-    fn rotate(x: &mut [f32], angles: &Angles, dim: usize) {
+    /// Rotates rows of one head that stand at the positions of these angles, one after another (again
+    /// from the first after the last one).
+    fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32], dim: usize) {
         let half = dim / 2;
-        let table = angles.cos.chunks_exact(half).zip(angles.sin.chunks_exact(half)).cycle();
+        let table = cos.chunks_exact(half).zip(sin.chunks_exact(half)).cycle();
         for (x, (cos, sin)) in x.chunks_exact_mut(dim).zip(table) {
             let (first, second) = x.split_at_mut(half);
             let angles = cos.iter().zip(sin);
@@ -107,11 +154,19 @@ wide! {
 }
 
 wide! {
-    /// Scores `[heads · tokens, tokens]` to probabilities; what is not seen has none.
-    fn softmax(scores: &mut [f32], tokens: usize, window: usize, scale: f32) {
-        for (row, scores) in scores.chunks_exact_mut(tokens).enumerate() {
-            let last = row % tokens;
-            let first = (last + 1).saturating_sub(window);
+    /// Scores `[heads · tokens, past + tokens]` to probabilities; what is not seen has none. The first
+    /// `pad` of the slots are padding, whose own queries see only themselves.
+    fn softmax(
+        scores: &mut [f32],
+        tokens: usize,
+        past: usize,
+        pad: usize,
+        window: usize,
+        scale: f32,
+    ) {
+        for (row, scores) in scores.chunks_exact_mut(past + tokens).enumerate() {
+            let last = past + row % tokens;
+            let first = (last + 1).saturating_sub(window).max(pad).min(last);
             scores[..first].fill(0.0);
             scores[last + 1..].fill(0.0);
             let seen = &mut scores[first..=last];
@@ -170,7 +225,7 @@ impl Attention {
     fn prepare(&self, raw: Vec<f32>, weight: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let mut out = vec![0.0; raw.len()];
         norm::forward(&raw, weight, self.eps, &mut out);
-        rotate(&mut out, &self.angles, self.head_dim);
+        rotate(&mut out, &self.angles.cos, &self.angles.sin, self.head_dim);
         (out, raw)
     }
 
@@ -195,7 +250,7 @@ impl Attention {
             Matrix::new(&queries.0, group * tokens, dim, dim),
             Matrix::new(&keys.0, tokens, dim, dim).transposed(),
         );
-        softmax(&mut p, tokens, self.window, self.scale);
+        softmax(&mut p, tokens, 0, 0, self.window, self.scale);
         (queries, keys, p)
     }
 
@@ -226,6 +281,74 @@ impl Attention {
             let kv = k.par_chunks_exact(narrow).zip(v.par_chunks_exact(narrow));
             let each = out.par_chunks_exact_mut(wide);
             each.zip(q.par_chunks_exact(wide)).zip(kv).for_each(one);
+        }
+        out
+    }
+
+    /// The same for tokens that follow those in `cache`, to which they are added as its slots from
+    /// `past` on; `left_pad` slots of every sequence are padding.
+    pub(crate) fn continued(
+        &self,
+        inputs: Inputs,
+        cache: &mut KvCache,
+        past: usize,
+        left_pad: &[usize],
+    ) -> Vec<f32> {
+        let Inputs { q, k, v, .. } = inputs;
+        let (dim, group) = (self.head_dim, self.group());
+        let (wide, narrow) = (self.heads * dim, self.kv_heads * dim);
+        let tokens = q.len() / wide / self.batch;
+        let (slots, half) = (past + tokens, dim / 2);
+        assert!(slots <= cache.capacity && cache.keys.len() == self.batch * cache.row());
+        let (row, capacity) = (cache.row(), cache.capacity);
+        let mut out = vec![0.0; q.len()];
+        let normed = |x: &[f32], weight: &[f32], pad: usize| {
+            let mut out = vec![0.0; x.len()];
+            norm::forward(x, weight, self.eps, &mut out);
+            let width = x.len() / tokens;
+            for (token, out) in out.chunks_exact_mut(width).enumerate() {
+                let at = (past + token).saturating_sub(pad) * half;
+                let (cos, sin) = (&self.angles.cos[at..][..half], &self.angles.sin[at..][..half]);
+                rotate(out, cos, sin, dim);
+            }
+            out
+        };
+        let one = |batch: usize, out: &mut [f32], keys: &mut [f32], values: &mut [f32]| {
+            let pad = left_pad[batch];
+            let q = normed(&q[batch * tokens * wide..][..tokens * wide], inputs.q_norm, pad);
+            let k = normed(&k[batch * tokens * narrow..][..tokens * narrow], inputs.k_norm, pad);
+            let v = &v[batch * tokens * narrow..][..tokens * narrow];
+            for kv in 0..self.kv_heads {
+                let cached = kv * capacity * dim..(kv + 1) * capacity * dim;
+                let (keys, values) = (&mut keys[cached.clone()], &mut values[cached]);
+                let new = past * dim..slots * dim;
+                keys[new.clone()].copy_from_slice(&gather(&k, narrow, dim, kv..kv + 1));
+                values[new].copy_from_slice(&gather(v, narrow, dim, kv..kv + 1));
+                let queries = gather(&q, wide, dim, kv * group..(kv + 1) * group);
+                let mut p = product(
+                    Precision::F32,
+                    Matrix::new(&queries, group * tokens, dim, dim),
+                    Matrix::new(keys, slots, dim, dim).transposed(),
+                );
+                softmax(&mut p, tokens, past, pad, self.window, self.scale);
+                let values = Matrix::new(values, slots, dim, dim);
+                for (head, p) in p.chunks_exact(tokens * slots).enumerate() {
+                    let p = Matrix::new(p, tokens, slots, slots);
+                    let at = (kv * group + head) * dim;
+                    product_into(Precision::F32, p, values, &mut out[at..], wide);
+                }
+            }
+        };
+        let tall = tokens * wide;
+        let (keys, values) = (&mut cache.keys, &mut cache.values);
+        if is_sequential() {
+            let cached = keys.chunks_exact_mut(row).zip(values.chunks_exact_mut(row));
+            let each = out.chunks_exact_mut(tall).zip(cached).enumerate();
+            each.for_each(|(batch, (out, (keys, values)))| one(batch, out, keys, values));
+        } else {
+            let cached = keys.par_chunks_exact_mut(row).zip(values.par_chunks_exact_mut(row));
+            let each = out.par_chunks_exact_mut(tall).zip(cached).enumerate();
+            each.for_each(|(batch, (out, (keys, values)))| one(batch, out, keys, values));
         }
         out
     }

@@ -10,11 +10,11 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Shape, TensorData};
+use burn::tensor::{Shape, Tensor, TensorData};
 use half::bf16;
 use rayon::prelude::*;
 
-use crate::attention::{Attention, Inputs};
+use crate::attention::{Attention, Inputs, KvCache};
 use crate::gemm::{self, Matrix, is_sequential};
 use crate::{Precision, geglu, loss, norm};
 
@@ -220,6 +220,30 @@ fn attention_inputs(inputs: &[Rows; 5]) -> Inputs<'_> {
         q_norm,
         k_norm,
     }
+}
+
+/// A tensor's own memory.
+///
+/// # Panics
+/// For one with gradients, and one of another backend.
+pub(crate) fn plain(t: Tensor<2>) -> FlexTensor {
+    match t.try_into_primitive::<Flex>() {
+        Ok(t) => t,
+        Err(error) => unreachable!("a tensor of the processor, without gradients: {error:?}"),
+    }
+}
+
+/// See [`crate::continued_attention`].
+pub(crate) fn continued(
+    inputs: [FlexTensor; 5],
+    attention: &Attention,
+    cache: &mut KvCache,
+    past: usize,
+    left_pad: &[usize],
+) -> Tensor<2> {
+    let inputs = inputs.map(|t| Rows::of(&t));
+    let out = attention.continued(attention_inputs(&inputs), cache, past, left_pad);
+    Tensor::from_primitive::<Flex>(tensor(out, inputs[0].shape()))
 }
 
 /// `ln Σ eᶻ` of every row.

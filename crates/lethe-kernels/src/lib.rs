@@ -8,7 +8,7 @@
 //! and products of matrices run near the processor's peak ([`linear`], `gemm.rs`).
 //!
 //! * [`linear`], [`rms_norm`], [`add_rms_norm`], [`geglu`], [`attention`], [`token_losses`],
-//!   [`log_softmax`]: the operations. Their tests compare values and gradients with the same thing
+//!   [`log_softmax`]: the operations; [`continued_attention`] with a [`KvCache`] to generate with. Their tests compare values and gradients with the same thing
 //!   written in burn's operations.
 //! * [`Precision`]: whether a dense layer's operands are rounded to `bf16`.
 //! * [`sequential`]: for callers that keep all cores busy themselves.
@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blocks::Blocks;
 
-pub use attention::{Angles, Attention};
+pub use attention::{Angles, Attention, KvCache};
 pub use gemm::sequential;
 
 /// In what precision the operands of a dense layer's products are.
@@ -112,6 +112,26 @@ pub fn attention(
         k_norm.into_dispatch(),
         attention,
     ))
+}
+
+/// The same for tokens that follow `past` others, whose keys and values are in `cache`; those of the
+/// new tokens are put there. The first `left_pad` slots of a sequence are padding: position 0 is the
+/// slot after them. `attention.angles` must reach over the cache's capacity.
+///
+/// # Panics
+/// Also for tensors with gradients: nothing leads back through a cache.
+#[must_use]
+pub fn continued_attention(
+    qkv: [Tensor<2>; 3],
+    norms: [Tensor<2>; 2],
+    attention: &Attention,
+    cache: &mut KvCache,
+    past: usize,
+    left_pad: &[usize],
+) -> Tensor<2> {
+    let [q, k, v] = qkv.map(blocks::plain);
+    let [q_norm, k_norm] = norms.map(blocks::plain);
+    blocks::continued([q, k, v, q_norm, k_norm], attention, cache, past, left_pad)
 }
 
 /// Negative log-likelihoods (nats) of one target a row of `[n, vocabulary]`: `[n]`.

@@ -246,6 +246,76 @@ fn frozen_inputs_get_no_gradient_and_the_others_theirs() {
 }
 
 #[test]
+fn tokens_that_follow_a_cache_see_what_they_would_see_in_one_pass() {
+    let (heads, kv_heads, dim, tokens, window) = (6, 2, 8, 13, 5);
+    let shape = |batch: usize, positions: usize| Attention {
+        batch,
+        heads,
+        kv_heads,
+        head_dim: dim,
+        window,
+        scale: 0.3,
+        eps: 1e-6,
+        angles: Arc::new(Angles::new(1e4, dim, positions)),
+    };
+    let norms = [random([1, dim], 0.3), random([1, dim], 0.3)];
+    // The third sequence is the shortest; padding stands before it.
+    let lengths = [tokens, tokens - 1, tokens - 4];
+    let sequences: Vec<[Tensor<2>; 3]> = lengths
+        .iter()
+        .map(|&n| [heads, kv_heads, kv_heads].map(|h| random([n, h * dim], 1.0)))
+        .collect();
+    let alone: Vec<Vec<f32>> = sequences
+        .iter()
+        .zip(lengths)
+        .map(|(qkv, n)| numbers(lethe_kernels::attention(qkv.clone(), norms.clone(), shape(1, n))))
+        .collect();
+    let left_pad: Vec<usize> = lengths.iter().map(|n| tokens - n).collect();
+    let padded = |which: usize| -> Vec<Tensor<2>> {
+        let rows = sequences.iter().zip(&left_pad);
+        rows.map(|(qkv, &pad)| {
+            let width = qkv[which].dims()[1];
+            let mut all = vec![7.0; pad * width];
+            all.extend(numbers(qkv[which].clone()));
+            Tensor::from_data(TensorData::new(all, [tokens, width]), &Device::flex())
+        })
+        .collect()
+    };
+    let all = [padded(0), padded(1), padded(2)];
+    for parts in [vec![13], vec![9, 4], vec![5, 1, 1, 6], vec![1; 13]] {
+        let mut cache = lethe_kernels::KvCache::new(3, kv_heads, dim, tokens + 2);
+        let mut outputs = vec![Vec::new(); 3];
+        let mut past = 0;
+        for part in parts {
+            let qkv = all.each_ref().map(|rows| {
+                let rows = rows.iter().map(|row| row.clone().narrow(0, past, part));
+                Tensor::cat(rows.collect(), 0)
+            });
+            let out = lethe_kernels::continued_attention(
+                qkv,
+                norms.clone(),
+                &shape(3, tokens + 2),
+                &mut cache,
+                past,
+                &left_pad,
+            );
+            let out = numbers(out);
+            for (row, out) in out.chunks_exact(part * heads * dim).enumerate() {
+                outputs[row].extend_from_slice(out);
+            }
+            past += part;
+        }
+        for ((got, want), &pad) in outputs.iter().zip(&alone).zip(&left_pad) {
+            let got = &got[pad * heads * dim..];
+            assert_eq!(got.len(), want.len());
+            for (got, want) in got.iter().zip(want) {
+                assert!((got - want).abs() < 1e-5, "{got}, expected {want}");
+            }
+        }
+    }
+}
+
+#[test]
 fn threads_change_nothing() {
     let shape = Attention {
         batch: 4,

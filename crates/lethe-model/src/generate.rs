@@ -176,10 +176,7 @@ impl<'a> Session<'a> {
                 break;
             }
             if going.len() < active.len() {
-                let rows: Vec<i32> = going.iter().map(|&row| row as i32).collect();
-                let n = rows.len();
-                let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [n]), &device);
-                self.cache.select(rows);
+                self.cache.select(&going, &device);
                 self.left_pad = going.iter().map(|&row| self.left_pad[row]).collect();
                 active = going.iter().map(|&row| active[row]).collect();
             }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use lethe_kernels::{Angles, Attention, Precision};
+use lethe_kernels::{Angles, Attention, KvCache, Precision};
 
 use crate::ModelConfig;
 use crate::blocks::{add_rms_norm, geglu, linear, rms_norm};
@@ -68,24 +68,33 @@ pub struct Network {
 /// positions.
 #[derive(Debug, Clone)]
 pub(crate) struct Cache {
-    /// Per layer, `[batch, kv_heads, capacity, head_dim]`.
-    keys: Vec<Tensor<4>>,
-    values: Vec<Tensor<4>>,
+    /// Of every layer.
+    layers: Vec<LayerCache>,
     /// Positions filled.
     len: usize,
 }
 
+#[derive(Debug, Clone)]
+enum LayerCache {
+    /// The processor's own memory.
+    Fused(KvCache),
+    /// Keys and values, `[batch, kv_heads, capacity, head_dim]`.
+    Tensors(Tensor<4>, Tensor<4>),
+}
+
 impl Cache {
     pub fn new(config: &ModelConfig, batch: usize, capacity: usize, device: &Device) -> Self {
-        let shape = [batch, config.num_key_value_heads, capacity, config.head_dim];
-        let buffers = || {
-            (0..config.num_hidden_layers)
-                .map(|_| Tensor::zeros(shape, device))
-                .collect()
+        let (kv, dim) = (config.num_key_value_heads, config.head_dim);
+        let fused = lethe_kernels::takes(device) && !device.is_autodiff();
+        let layer = |_| match fused {
+            true => LayerCache::Fused(KvCache::new(batch, kv, dim, capacity)),
+            false => {
+                let zeros = || Tensor::zeros([batch, kv, capacity, dim], device);
+                LayerCache::Tensors(zeros(), zeros())
+            }
         };
         Cache {
-            keys: buffers(),
-            values: buffers(),
+            layers: (0..config.num_hidden_layers).map(layer).collect(),
             len: 0,
         }
     }
@@ -100,9 +109,17 @@ impl Cache {
     }
 
     /// Keeps only these rows of the batch, in this order.
-    pub fn select(&mut self, rows: Tensor<1, Int>) {
-        for buffer in self.keys.iter_mut().chain(&mut self.values) {
-            buffer.inplace(|b| b.select(0, rows.clone()));
+    pub fn select(&mut self, rows: &[usize], device: &Device) {
+        let ids: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [rows.len()]), device);
+        for layer in &mut self.layers {
+            match layer {
+                LayerCache::Fused(cache) => cache.select(rows),
+                LayerCache::Tensors(keys, values) => {
+                    keys.inplace(|b| b.select(0, ids.clone()));
+                    values.inplace(|b| b.select(0, ids.clone()));
+                }
+            }
         }
     }
 }
@@ -118,15 +135,15 @@ pub(crate) struct Rows<'a> {
 }
 
 /// Where the tokens of one forward pass stand, and what each may see.
-enum Positions {
-    /// Every row from position 0 on, without padding on the left or a cache, where fused attention
-    /// takes the tensors: angles of local and global layers.
-    Plain {
+enum Positions<'a> {
+    /// Fused attention: angles of local and global layers, and the padding on the left.
+    Fused {
         local: Arc<Angles>,
         global: Arc<Angles>,
+        left_pad: &'a [usize],
     },
-    /// Anything else.
-    Any(Geometry),
+    /// Attention in burn's operations.
+    Composed(Geometry),
 }
 
 /// Sines and cosines for the rotary embedding, and the masks, of one forward pass.
@@ -148,18 +165,28 @@ fn rotate(x: Tensor<4>, (cos, sin): &(Tensor<4>, Tensor<4>)) -> Tensor<4> {
     x * cos.clone() + rotated * sin.clone()
 }
 
-impl Positions {
-    fn new(config: &ModelConfig, rows: &Rows, cache: Option<&Cache>, device: &Device) -> Self {
-        let padded = rows.left_pad.iter().any(|&pad| pad > 0);
-        if cache.is_some() || padded || !lethe_kernels::takes(device) {
-            let past = cache.map_or(0, Cache::len);
-            return Positions::Any(Geometry::new(config, rows, past, device));
-        }
+impl<'a> Positions<'a> {
+    fn new(
+        config: &ModelConfig,
+        rows: &Rows<'a>,
+        cache: Option<&Cache>,
+        device: &Device,
+    ) -> Positions<'a> {
         let width = rows.ids.len() / rows.batch;
-        let angles = |base| Arc::new(Angles::new(base, config.head_dim, width));
-        Positions::Plain {
+        let past = cache.map_or(0, Cache::len);
+        let slots = match cache.map(|cache| cache.layers.first()) {
+            // Fused attention without a cache knows no padding.
+            None if lethe_kernels::takes(device) && rows.left_pad.iter().all(|&pad| pad == 0) => {
+                width
+            }
+            Some(Some(LayerCache::Fused(_))) => past + width,
+            _ => return Positions::Composed(Geometry::new(config, rows, past, device)),
+        };
+        let angles = |base| Arc::new(Angles::new(base, config.head_dim, slots));
+        Positions::Fused {
             local: angles(config.rope_local_base_freq),
             global: angles(config.rope_theta),
+            left_pad: rows.left_pad,
         }
     }
 }
@@ -299,23 +326,44 @@ impl Network {
         let q = layer.q.forward(x.clone(), precision);
         let k = layer.k.forward(x.clone(), precision);
         let v = layer.v.forward(x, precision);
-        let is_global = config.is_global(index);
         let attended = match positions {
-            Positions::Plain { local, global } => lethe_kernels::attention(
-                [q, k, v],
-                [layer.q_norm.clone(), layer.k_norm.clone()],
-                Attention {
+            Positions::Composed(geometry) => {
+                self.attention(index, [q, k, v], geometry, batch, cache)
+            }
+            Positions::Fused {
+                local,
+                global,
+                left_pad,
+            } => {
+                let is_global = config.is_global(index);
+                let norms = [layer.q_norm.clone(), layer.k_norm.clone()];
+                let attention = Attention {
                     batch,
                     heads: config.num_attention_heads,
                     kv_heads: config.num_key_value_heads,
                     head_dim: config.head_dim,
-                    window: if is_global { usize::MAX } else { config.sliding_window },
+                    window: if is_global {
+                        usize::MAX
+                    } else {
+                        config.sliding_window
+                    },
                     scale: config.query_pre_attn_scalar.powf(-0.5) as f32,
                     eps: config.rms_norm_eps as f32,
                     angles: Arc::clone(if is_global { global } else { local }),
-                },
-            ),
-            Positions::Any(geometry) => self.attention(index, [q, k, v], geometry, batch, cache),
+                };
+                let past = cache.as_ref().map_or(0, |cache| cache.len);
+                match cache.and_then(|cache| cache.layers.get_mut(index)) {
+                    Some(LayerCache::Fused(cache)) => lethe_kernels::continued_attention(
+                        [q, k, v],
+                        norms,
+                        &attention,
+                        cache,
+                        past,
+                        left_pad,
+                    ),
+                    _ => lethe_kernels::attention([q, k, v], norms, attention),
+                }
+            }
         };
         layer.o.forward(attended, precision)
     }
@@ -351,20 +399,18 @@ impl Network {
         let q = rotate(normed(q, &layer.q_norm, heads), angles);
         let k = rotate(normed(k, &layer.k_norm, kv), angles);
         let v = split(v, kv);
-        let (k, v) = match cache {
-            None => (k, v),
-            Some(cache) => {
-                let (past, slots) = (cache.len, cache.len + width);
+        let past = cache.as_ref().map_or(0, |cache| cache.len);
+        let (k, v) = match cache.and_then(|cache| cache.layers.get_mut(index)) {
+            Some(LayerCache::Tensors(keys, values)) => {
+                let slots = past + width;
                 let span = [0..batch, 0..kv, past..slots, 0..dim];
                 let store = |buffer: &mut Tensor<4>, new: Tensor<4>| {
                     buffer.inplace(|b| b.slice_assign(span.clone(), new));
                     buffer.clone().narrow(2, 0, slots)
                 };
-                (
-                    store(&mut cache.keys[index], k),
-                    store(&mut cache.values[index], v),
-                )
+                (store(keys, k), store(values, v))
             }
+            _ => (k, v),
         };
         // The query heads of one group share a key head: stack them along the query axis, so that
         // keys and values are never repeated.
