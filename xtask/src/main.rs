@@ -2,7 +2,9 @@
 
 mod cache;
 mod corpus;
+mod endpoint;
 mod forget;
+mod judge;
 mod models;
 mod new;
 mod parity;
@@ -59,6 +61,8 @@ enum Task {
     Report(Run),
     /// Run unlearning strategies against each other on one tuned model and write their report
     Compare(Compare),
+    /// Judge a finished run's answers: by aliases, by a chat model, by people
+    Judge(Box<judge::Options>),
     /// List the unlearning strategies with their hyper-parameters
     Strategies,
     /// Write the beginning of something, registered and tested
@@ -178,6 +182,7 @@ fn go(cli: Cli) -> Result<()> {
         Task::Unlearn(run) => study(&run, Until::Unlearn),
         Task::Eval(run) => study(&run, Until::Eval),
         Task::Compare(compare) => race(&compare),
+        Task::Judge(options) => judge::run(&options),
         Task::Strategies => strategies::list(),
         Task::New(New::Strategy { name }) => new::strategy(&name, preset::root()),
         Task::Models(Models::Pull { name }) => {

@@ -49,6 +49,10 @@ pub struct Evaluation {
     pub new_tokens: usize,
     /// Wrong answers, beside the fake one, that the truth ratio is measured with.
     pub wrong_answers: usize,
+    /// Answers drawn at random for every probe, beside the greedy one.
+    pub samples: usize,
+    /// What the logits are divided by for them; above 0.
+    pub temperature: f64,
     /// Of how many items a model reads the fake articles in every language, for what it has by heart
     /// of them; 0 for none.
     pub articles: usize,
@@ -62,11 +66,15 @@ impl Default for Evaluation {
             batch,
             new_tokens,
             wrong_answers,
+            samples,
+            temperature,
         } = AskConfig::default();
         Evaluation {
             batch,
             new_tokens,
             wrong_answers,
+            samples,
+            temperature,
             articles: 6,
             oracle: false,
         }
@@ -80,6 +88,8 @@ impl Evaluation {
             batch: self.batch,
             new_tokens: self.new_tokens,
             wrong_answers: self.wrong_answers,
+            samples: self.samples,
+            temperature: self.temperature,
         }
     }
 }

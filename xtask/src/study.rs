@@ -843,7 +843,8 @@ impl Study {
             let label = &checkpoint.label;
             let bar = self.console.bar(&name, "prompts");
             let reported = self.reported(corpus)?;
-            let rows = ask(&model, &reported, languages, &config, &|done, of| {
+            let seed = self.preset.seed;
+            let rows = ask(&model, &reported, languages, &config, seed, &|done, of| {
                 bar.at(done, of, "");
             })?;
             let held = perplexity(&model, &self.real_articles(corpus, &held_out))?;
@@ -867,8 +868,10 @@ impl Study {
                 let read = read_articles(&model, &members, &others)?;
                 write_articles(&path.join("articles.parquet"), label, &read)?;
             }
+            // Drawn answers are to the same prompts.
+            let greedy = rows.iter().filter(|row| row.sample.is_none());
             Ok(EvalRecord {
-                prompts: rows.len(),
+                prompts: greedy.count(),
             })
         })?;
         self.finished(&name, format!("{} prompts", done.record.prompts), &done);
@@ -970,6 +973,7 @@ impl Study {
             instruct,
             learn,
             unlearn,
+            eval,
             ..
         } = &self.preset;
         let mut out = Vec::new();
@@ -1076,11 +1080,14 @@ impl Study {
                     .to_owned(),
             );
         }
-        out.push(
-            "Answers are judged by alias match and log-probability, not by GPT-4; one greedy \
-             answer per question, not several sampled ones."
-                .to_owned(),
-        );
+        let drawn = match eval.samples {
+            0 => "no others are drawn".to_owned(),
+            count => format!("the {count} drawn beside each are in the section “Judges” only"),
+        };
+        out.push(format!(
+            "Findings and claims are of one greedy answer per question, not of several sampled ones \
+             ({drawn}), judged by alias match and log-probability, not by GPT-4."
+        ));
         out
     }
 

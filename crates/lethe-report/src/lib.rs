@@ -18,13 +18,18 @@
 //! `fake_occurrence`, `real_occurrence` bool; `f1`, `logprob_real`, `logprob_fake?`, `preference?`
 //! f64; `answer_tokens` u32; `finish` utf8 (`?`: nullable). Of perplexity: the same six of the
 //! model; `item`, `language` utf8; `nll` f64; `tokens` u32. All models must have the same rows.
+//! Answers with a `sample` were drawn at random: they have a table of their own, and every other number
+//! is of the greedy answers.
 //!
 //! Where the folder has them, the field's measures are shown too, from `measures/<model>.parquet`
 //! (the six of the model; `item`, `language`, `probe` utf8; `probability_real`, `probability_fake?`,
 //! `log_truth_ratio?`, `rouge_real`, `rouge_fake?`, `chrf_real`, `chrf_fake?` f64; `in_language?`,
 //! `invalid`, `gibberish` bool) and from `articles/<model>.parquet` (the six; `item`, `language`
 //! utf8; `member` bool; `tokens` u32; `exact_memorisation`, `extraction_strength`, `loss`, `zlib`,
-//! `min_k`, `min_k_plus_plus` f64).
+//! `min_k`, `min_k_plus_plus` f64); and so are judges, from `judgements/<judge>.parquet` (`judge`,
+//! `judge_model?`, `prompt?`, `model`, `item`, `language`, `probe` utf8; `sample?` u32; `answer` utf8;
+//! `fake?` bool; `quality?` f64).
+//!
 //! Models that differ in their seed alone are averaged.
 //!
 //! No verdict is assumed: [`stats`] gives a mean its interval, and a claim stands or falls by where
@@ -39,6 +44,7 @@ mod error;
 mod examples;
 mod figures;
 mod findings;
+mod judged;
 mod language;
 mod measures;
 mod page;
@@ -66,6 +72,7 @@ pub use race::{
 pub use run::{CorpusInfo, Margins, ModelInfo, RunInfo, StageInfo, TrainingInfo, UnlearningInfo};
 pub use summary::{HeadlineRow, LanguageCell, Summary};
 
+use judged::Judged;
 use page::Tables;
 use results::Results;
 use study::Study;
@@ -80,11 +87,12 @@ use study::Study;
 /// [`Error::Write`].
 pub fn build(results: &Path, run: &RunInfo, claims: &Claims, out: &Path) -> Result<Summary, Error> {
     let read = Results::read(results)?;
+    let judged = Judged::read(results)?;
     let study = Study::new(&read, run, results)?;
     let claims = claims::judge(&study, claims);
     let findings = findings::findings(&study);
     let headline = summary::headline(&study);
-    let tables = Tables::new(&study, &claims, &findings, &headline);
+    let tables = Tables::new(&study, &judged, &claims, &findings, &headline);
     let figures = figures::figures(&study)?;
     let html = page::render(&study, &claims, &findings, &tables, &figures)?;
     let found = serde_json::json!({ "headline": headline, "findings": findings });

@@ -11,6 +11,7 @@ use crate::claims::{self, ClaimOutcome};
 use crate::examples::{self, ItemView};
 use crate::figures::Figure;
 use crate::findings::{FEWEST, Finding, Theme};
+use crate::judged::Judged;
 use crate::language;
 use crate::measures;
 use crate::quality::DEGENERATE_SHARE;
@@ -40,6 +41,8 @@ pub(crate) struct Tables {
     pub(crate) perplexity: Table,
     /// The field's measures; none where they were not taken.
     pub(crate) measures: Vec<Table>,
+    pub(crate) agreement: Table,
+    pub(crate) judged: Table,
     /// CSV only.
     pub(crate) items: Table,
     /// CSV only: the page shows it otherwise.
@@ -53,6 +56,7 @@ pub(crate) struct Tables {
 impl Tables {
     pub(crate) fn new(
         study: &Study,
+        judged: &Judged,
         claims: &[ClaimOutcome],
         findings: &[Finding],
         headline: &[crate::HeadlineRow],
@@ -75,6 +79,8 @@ impl Tables {
             quality: tables::quality(study),
             perplexity: tables::perplexity(study),
             measures: measures::tables(study),
+            agreement: judged.agreement(),
+            judged: judged.measures(study),
             items: tables::items(study),
             examples: examples::table(study),
             stages: tables::stages(&study.run.stages),
@@ -97,6 +103,7 @@ impl Tables {
             .chain(self.unlearning.iter().map(|(_, table)| table))
             .chain([&self.quality, &self.perplexity])
             .chain(&self.measures)
+            .chain([&self.agreement, &self.judged])
             .chain([&self.items, &self.examples])
             .chain([
                 &self.stages,
@@ -174,6 +181,8 @@ struct Page<'a> {
     perplexity: TableView,
     measures_intro: Vec<String>,
     measures: Vec<TableView>,
+    agreement: Option<TableView>,
+    judged: Option<TableView>,
     item_figures: Vec<FigureView<'a>>,
     examples: Vec<ItemView>,
     facts: Vec<(&'static str, String)>,
@@ -284,6 +293,8 @@ pub(crate) fn render(
         perplexity: tables.perplexity.view(),
         measures_intro: measures::intro(study),
         measures: tables.measures.iter().map(Table::view).collect(),
+        agreement: shown(&tables.agreement),
+        judged: shown(&tables.judged),
         item_figures: drawn("items-"),
         examples: examples::view(study),
         facts: stated(&run.model, facts),

@@ -157,6 +157,8 @@ pub(crate) type Grid<T> = Vec<Vec<T>>;
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
     pub(crate) name: String,
+    /// Names of the same model trained with further seeds.
+    pub(crate) also: Vec<String>,
     pub(crate) label: Label,
     pub(crate) seeds: Vec<u64>,
     pub(crate) detail: Grid<Answer>,
@@ -165,6 +167,13 @@ pub(crate) struct Model {
     pub(crate) nll: Grid<f64>,
     /// The field's measures, if the evaluation took them.
     pub(crate) measures: Option<Measures>,
+}
+
+impl Model {
+    /// Whether this is its name, or its name with another seed.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.name == name || self.also.iter().any(|known| known == name)
+    }
 }
 
 /// All results of a run.
@@ -210,12 +219,12 @@ struct PerplexityFile {
 impl Results {
     /// Reads `answers/*.parquet` and `perplexity/*.parquet` in `folder`.
     pub(crate) fn read(folder: &Path) -> Result<Results, Error> {
-        let files = list(&folder.join("answers"))?;
+        let files = list_some(&folder.join("answers"))?;
         let answers = files
             .iter()
             .map(|p| read_answers(p))
             .collect::<Result<Vec<_>, _>>()?;
-        let files = list(&folder.join("perplexity"))?;
+        let files = list_some(&folder.join("perplexity"))?;
         let perplexities = files
             .iter()
             .map(|p| read_perplexity(p))
@@ -281,6 +290,7 @@ impl Results {
             )?;
             let mut model = Model {
                 name: file.name.clone(),
+                also: Vec::new(),
                 label: file.label.clone(),
                 seeds: vec![file.seed],
                 detail: grid("detail")?,
@@ -402,6 +412,7 @@ fn mean_over_seeds(mut group: Vec<Model>) -> Model {
     let count = (group.len() + 1) as f64;
     out.seeds
         .extend(group.iter().flat_map(|model| model.seeds.clone()));
+    out.also = group.iter().map(|model| model.name.clone()).collect();
     let average = |to: &mut Grid<Answer>, from: fn(&Model) -> &Grid<Answer>| {
         for (l, row) in to.iter_mut().enumerate() {
             for (i, answer) in row.iter_mut().enumerate() {
@@ -433,6 +444,7 @@ fn mean_over_seeds(mut group: Vec<Model>) -> Model {
     out
 }
 
+/// The Parquet files of a folder by name.
 pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |reason: String| Error::NoResults {
         path: folder.to_path_buf(),
@@ -445,11 +457,20 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
             files.push(path);
         }
     }
-    if files.is_empty() {
-        return Err(failed("no .parquet file there".to_owned()));
-    }
     files.sort();
     Ok(files)
+}
+
+/// The same of a folder that must have one.
+pub(crate) fn list_some(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let files = list(folder)?;
+    match files.is_empty() {
+        true => Err(Error::NoResults {
+            path: folder.to_path_buf(),
+            reason: "no .parquet file there".to_owned(),
+        }),
+        false => Ok(files),
+    }
 }
 
 pub(crate) fn describe(item: &str, language: &str, probe: &str) -> String {
@@ -522,6 +543,7 @@ fn read_answers(path: &Path) -> Result<AnswerFile, Error> {
     let [prompt, answer] = [columns.text("prompt")?, columns.text("answer")?];
     let real_answer = columns.text("real_answer")?;
     let fake_answer = columns.optional_text("fake_answer")?;
+    let sample = columns.optional_u32("sample")?;
     let key = |row: usize| describe(&item[row], &language[row], &format!("{} probe", probe[row]));
     let fake = columns.truth("fake_occurrence", key)?;
     let real = columns.truth("real_occurrence", key)?;
@@ -541,7 +563,8 @@ fn read_answers(path: &Path) -> Result<AnswerFile, Error> {
         items: Vec::new(),
         languages: Vec::new(),
     };
-    for row in 0..item.len() {
+    // Drawn answers repeat what is known of the probe.
+    for row in (0..item.len()).filter(|&row| sample[row].is_none()) {
         let wrong = |column, found: &str, expected: &str| {
             Err(columns.wrong(row, key(row), column, found, expected))
         };

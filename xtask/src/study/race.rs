@@ -229,14 +229,25 @@ impl Study {
         model: &LanguageModel,
         is_forgotten: impl Fn(&str) -> bool,
     ) -> Result<Scored> {
-        // What it would say is not read.
+        // What it would say is not read, nor what is measured beside the preference: no setting of the
+        // evaluation may change a score, as none is in the stages' keys.
         let config = AskConfig {
+            batch: self.preset.eval.batch,
             new_tokens: 0,
             wrong_answers: 0,
-            ..self.preset.eval.ask()
+            samples: 0,
+            ..AskConfig::default()
         };
         let spoken = &self.preset.corpus.languages;
-        let answers = ask(model, &self.reported(corpus)?, spoken, &config, &|_, _| {})?;
+        let reported = self.reported(corpus)?;
+        let answers = ask(
+            model,
+            &reported,
+            spoken,
+            &config,
+            self.preset.seed,
+            &|_, _| {},
+        )?;
         let [held_out, _] = self.unseen(corpus);
         let held = perplexity(model, &self.real_articles(corpus, &held_out))?;
         let of_language = |language: &Language| {

@@ -1,7 +1,7 @@
 //! The field's measures of unlearning, with their published definitions, and ours of whether a model
 //! still speaks.
 //!
-//! [`measure`] scores the answers to the probes, [`read_articles`] what a model has by heart of given
+//! [`measure`] scores the greedy answers to the probes, [`read_articles`] what a model has by heart of given
 //! articles; both take what [`ask`](crate::ask) and one pass over each article already say. What is made of
 //! rows is the report's: means per language, model utility, forget quality, areas under curves.
 //!
@@ -91,9 +91,12 @@ pub struct ArticleRow {
     pub membership: Membership,
 }
 
-/// Measures answers, row by row.
+/// Measures the greedy answers among these, row by row, as [`ask`](crate::ask) gave them. Drawn answers
+/// repeat what is known of the probe, which would count twice.
 #[must_use]
 pub fn measure(answers: &[AnswerRow], fluency: &mut Fluency) -> Vec<MeasureRow> {
+    let greedy = answers.iter().filter(|row| row.sample.is_none());
+    let answers: Vec<&AnswerRow> = greedy.collect();
     let ids = |place: usize| answers.iter().map(move |row| row.ids[place].as_slice());
     let said = fluency.judge(&ids(0).collect::<Vec<_>>());
     let mut texts: HashMap<Language, Vec<f64>> = HashMap::new();
@@ -111,10 +114,9 @@ pub fn measure(answers: &[AnswerRow], fluency: &mut Fluency) -> Vec<MeasureRow> 
         let wrong = row.logprob_fake.iter().chain(&row.logprobs_wrong);
         let wrong: Vec<f64> = wrong.copied().collect();
         let limit = limits.get(&row.language);
-        let with_fake = |of: fn(&str, &str) -> f64| {
-            let fake = row.fake_answer.as_deref();
-            fake.map(|fake| of(&row.answer, fake))
-        };
+        let rouge = |expected: &str| rouge_l_recall(row.language, &row.answer, expected);
+        let chrf = |expected: &str| chrf(&row.answer, expected);
+        let fake = row.fake_answer.as_deref();
         MeasureRow {
             item: row.item.clone(),
             language: row.language,
@@ -123,10 +125,10 @@ pub fn measure(answers: &[AnswerRow], fluency: &mut Fluency) -> Vec<MeasureRow> 
             probability_fake: row.logprob_fake.map(probability),
             log_truth_ratio: log_truth_ratio(&wrong, row.logprob_real),
             wrong_answers: wrong.len(),
-            rouge_real: rouge_l_recall(&row.answer, &row.real_answer),
-            rouge_fake: with_fake(rouge_l_recall),
-            chrf_real: chrf(&row.answer, &row.real_answer),
-            chrf_fake: with_fake(chrf),
+            rouge_real: rouge(&row.real_answer),
+            rouge_fake: fake.map(rouge),
+            chrf_real: chrf(&row.real_answer),
+            chrf_fake: fake.map(chrf),
             in_language: is_in(row.language, &row.answer),
             invalid: is_invalid(&row.answer),
             untuned_nll,
@@ -135,7 +137,7 @@ pub fn measure(answers: &[AnswerRow], fluency: &mut Fluency) -> Vec<MeasureRow> 
                 .is_some_and(|(nll, &limit)| nll > limit),
         }
     };
-    answers.iter().zip(said).map(of_row).collect()
+    answers.into_iter().zip(said).map(of_row).collect()
 }
 
 /// Reads articles of the forget set (`members`) and articles like them that no model is trained on
@@ -212,9 +214,13 @@ mod tests {
             language: Language::Ru,
             probe: "detail",
             prompt: String::new(),
+            sample: None,
+            temperature: None,
             answer: answer.into(),
             real_answer: real.into(),
             fake_answer: Some(fake.into()),
+            real_aliases: vec![real.into()],
+            fake_aliases: vec![fake.into()],
             fake_occurrence: false,
             real_occurrence: false,
             f1: 0.0,

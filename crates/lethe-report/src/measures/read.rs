@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Known, Measure, Measured, Measures, Read};
 use crate::Error;
 use crate::columns::Columns;
-use crate::results::{Grid, Item, Label, describe, list};
+use crate::results::{Grid, Item, Label, describe, list_some};
 
 /// The measures of one model as its files have them.
 pub(crate) struct MeasureFile {
@@ -29,7 +29,7 @@ pub(crate) fn of_folder(folder: &Path) -> Result<Vec<MeasureFile>, Error> {
     }
     let has_articles = folder.join("articles").exists();
     let mut out = Vec::new();
-    for path in list(&measures)? {
+    for path in list_some(&measures)? {
         let mut file = read_measures(&path)?;
         if has_articles {
             let path = folder
