@@ -260,7 +260,7 @@ fn drawn_answers_change_nothing_but_their_own_table() {
         .collect();
     assert!(french[0].ends_with(",greedy,0,0,0,1,1,1"), "{french:?}");
     assert!(
-        french[1].ends_with(",2 drawn at temperature 0.7,1,1,1,0,0,0"),
+        french[1].ends_with(",2 drawn at temperature 0.70,1,1,1,0,0,0"),
         "{french:?}"
     );
     assert_eq!(french.len(), 2);
