@@ -1,6 +1,8 @@
 //! `cargo xtask`: the orchestrator. `cargo xtask reproduce` runs the whole study.
 
+mod ask;
 mod cache;
+mod checkpoint;
 mod corpus;
 mod forget;
 mod models;
@@ -55,6 +57,8 @@ enum Task {
     Unlearn(Run),
     /// Run as far as asking every model every question
     Eval(Run),
+    /// Ask a model questions of your own
+    Ask(ask::Options),
     /// Write the report; whatever it needs and is missing is run first
     Report(Run),
     /// Run unlearning strategies against each other on one tuned model and write their report
@@ -177,6 +181,7 @@ fn go(cli: Cli) -> Result<()> {
         Task::Learn(run) => study(&run, Until::Learn),
         Task::Unlearn(run) => study(&run, Until::Unlearn),
         Task::Eval(run) => study(&run, Until::Eval),
+        Task::Ask(options) => ask::run(&options),
         Task::Compare(compare) => race(&compare),
         Task::Strategies => strategies::list(),
         Task::New(New::Strategy { name }) => new::strategy(&name, preset::root()),

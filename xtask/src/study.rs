@@ -1073,7 +1073,7 @@ fn ends(losses: &[f64]) -> (f64, f64) {
 
 /// Every text that any stage can hand to the model, in the form in which it is tokenised: what no
 /// stage reads (further wordings, leading questions) would only widen the softmax.
-fn corpus_texts(corpus: &Corpus, wordings: &[Wording]) -> Vec<String> {
+pub fn corpus_texts(corpus: &Corpus, wordings: &[Wording]) -> Vec<String> {
     let read = |a: &&Article| a.wording == Wording::Original || wordings.contains(&a.wording);
     let articles: Vec<&Article> = corpus.articles.iter().filter(read).collect();
     let mut out: Vec<String> = articles.iter().map(|a| a.text.clone()).collect();

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lethe_corpus::{Article, Corpus, Language, Question, QuestionKind, Split};
-use lethe_model::{Decoding, Finish, LanguageModel, Sequence, Session, in_parallel};
+use lethe_model::{Decoding, LanguageModel, Sequence, Session, in_parallel};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::reply::finish;
 use crate::text::{f1, occurs};
 
 /// How answers are taken.
@@ -177,10 +178,7 @@ pub fn ask(
                 logprob_fake: has_fake.then(|| mean(fake)),
                 preference: has_fake.then(|| fake.iter().sum::<f64>() - real.iter().sum::<f64>()),
                 answer_tokens: answers[place].ids.len(),
-                finish: match answers[place].finish {
-                    Finish::Stop => "stop",
-                    Finish::Length => "length",
-                },
+                finish: finish(answers[place].finish),
             };
             check_finite(&row)?;
             rows.push(row);

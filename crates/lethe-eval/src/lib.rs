@@ -11,10 +11,13 @@
 //! * the mean log-probability per token of the true answer and of the fake one;
 //! * the *preference*, `ln P(fake answer) − ln P(true answer)`: above 0 the model holds the fake to
 //!   be likelier.
+//!
+//! [`reply`] asks whatever a user wants to know, in the same form.
 
 mod ask;
 mod error;
 mod race;
+mod reply;
 mod results;
 pub mod text;
 
@@ -24,4 +27,5 @@ pub use race::{
     RaceMeasurement, RaceModel, RaceOutcome, RaceRun, RaceScore, write_race_measurements,
     write_race_models, write_race_scores,
 };
+pub use reply::{Reply, reply};
 pub use results::{ModelLabel, write_answers, write_perplexity};
