@@ -33,10 +33,22 @@ pub struct Preset {
     /// How answers are taken.
     #[serde(default)]
     pub eval: AskConfig,
+    /// What is measured beside the answers.
+    #[serde(default)]
+    pub evaluate: Evaluate,
     /// How much worse than before counts as still answering.
     pub margins: Margins,
     /// How strategies are compared (`compare`); only then is it needed.
     pub race: Option<Race>,
+}
+
+/// What is measured beside the answers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evaluate {
+    /// What a model makes of text beyond the corpus ([`lethe_eval::utility`]). A trimmed vocabulary
+    /// then has its tokens too.
+    pub utility: bool,
 }
 
 /// How strategies are compared: with what, and how long. The rest is as in `unlearn`.

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::{Context, Result, eyre};
 use lethe_corpus::{Article, Corpus, Language, Question, QuestionKind, Split, Version, Wording};
-use lethe_eval::{ModelLabel, ask, perplexity, write_answers, write_perplexity};
+use lethe_eval::{
+    ModelLabel, Utility, ask, perplexity, utility, write_answers, write_perplexity, write_utility,
+};
 use lethe_model::burn::tensor::Device;
 use lethe_model::{LanguageModel, Pretrained, Sequence, store};
 use lethe_report::{
@@ -25,10 +27,11 @@ use lethe_unlearn::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::cache::{Cache, Done};
 use crate::forget::{Beside, alternative_texts, alternatives, forgotten, probe_articles};
-use crate::preset::{Mixture, Preset, RetainText, Vocabulary, root};
+use crate::preset::{CorpusChoice, Mixture, Preset, RetainText, Vocabulary, root};
 use crate::progress::Console;
 
 pub use race::Entrants;
@@ -242,8 +245,8 @@ impl Study {
         Ok((corpus, done))
     }
 
-    /// Finds and opens the model, and decides which tokens it keeps: those of the corpus, and of what
-    /// may be said instead of what is forgotten.
+    /// Finds and opens the model, and decides which tokens it keeps: those of the corpus, of what may
+    /// be said instead of what is forgotten, and of text beyond the corpus where that is read.
     fn base(&self, corpus: &Corpus, alternatives: &[Alternative]) -> Result<Base> {
         let choice = &self.preset.model;
         let mut texts = corpus_texts(corpus, &self.preset.learn.wordings);
@@ -259,6 +262,9 @@ impl Study {
                 .collect();
             texts.extend(alternative_texts(corpus, &languages, beside, kind)?);
         }
+        if let Some(utility) = self.utility()? {
+            texts.extend(utility.texts());
+        }
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         if let Some(random) = &choice.random {
             let (layers, size) = (random.layers, random.vocabulary);
@@ -271,7 +277,9 @@ impl Study {
                 parameters: model.network.parameters(),
                 vocabulary: format!("{} tokens, trained on the corpus", model.tokenizer.len()),
             };
-            let key = format!("random {layers} {size} {seed} {}", self.device_name);
+            // The tokenizer is trained on them.
+            let texts = texts_key(&texts);
+            let key = format!("random {layers} {size} {seed} {} {texts}", self.device_name);
             return Ok(Base {
                 info,
                 key,
@@ -781,7 +789,12 @@ impl Study {
         let [held_out, _] = self.unseen(corpus);
         let languages = &self.preset.corpus.languages;
         let settings = json!([self.preset.eval, languages, held_out, checkpoint.label]);
-        let inputs = [checkpoint.key.as_str()];
+        let beyond = self.utility()?;
+        let of_beyond = beyond.as_ref().map(|utility| texts_key(&utility.texts()));
+        let inputs: Vec<&str> = [checkpoint.key.as_str()]
+            .into_iter()
+            .chain(of_beyond.as_deref())
+            .collect();
         let done = self.cache.stage(&name, &settings, &inputs, |path| {
             let model = self.open(base, checkpoint)?;
             let bar = self.console.bar(&name, "prompts");
@@ -798,12 +811,23 @@ impl Study {
             let held = perplexity(&model, &self.real_articles(corpus, &held_out))?;
             write_answers(&path.join("answers.parquet"), &checkpoint.label, &rows)?;
             write_perplexity(&path.join("perplexity.parquet"), &checkpoint.label, &held)?;
+            if let Some(beyond) = &beyond {
+                let scores = utility(&model, beyond, &|done, of| bar.at(done, of, "utility"))?;
+                write_utility(&path.join("utility.parquet"), &checkpoint.label, &scores)?;
+            }
             Ok(EvalRecord {
                 prompts: rows.len(),
             })
         })?;
         self.finished(&name, format!("{} prompts", done.record.prompts), &done);
         Ok((checkpoint.label.model.clone(), done.path))
+    }
+
+    /// The texts beyond the corpus, where they are read.
+    fn utility(&self) -> Result<Option<Utility>> {
+        let languages = &self.preset.corpus.languages;
+        let read = || Utility::read(&root().join("datasets"), languages);
+        Ok(self.preset.evaluate.utility.then(read).transpose()?)
     }
 
     /// Gathers the results and writes the report.
@@ -815,11 +839,14 @@ impl Study {
         claims: &Claims,
     ) -> Result<Summary> {
         let results = self.out.join("results");
-        for part in ["answers", "perplexity"] {
+        for part in ["answers", "perplexity", "utility"] {
             let folder = results.join(part);
             if folder.exists() {
                 std::fs::remove_dir_all(&folder)
                     .wrap_err_with(|| format!("{}: cannot renew", folder.display()))?;
+            }
+            if part == "utility" && !self.preset.evaluate.utility {
+                continue;
             }
             std::fs::create_dir_all(&folder)
                 .wrap_err_with(|| format!("{}: cannot make", folder.display()))?;
@@ -1010,27 +1037,36 @@ impl Study {
         out
     }
 
-    /// The instruct items that no stage trains on, spread over the list.
+    /// See [`CorpusChoice::held_out_items`].
     fn held_out(&self, corpus: &Corpus) -> Vec<String> {
+        self.preset.corpus.held_out_items(corpus)
+    }
+
+    /// See [`CorpusChoice::unseen_items`].
+    fn unseen(&self, corpus: &Corpus) -> [Vec<String>; 2] {
+        self.preset.corpus.unseen_items(corpus)
+    }
+}
+
+impl CorpusChoice {
+    /// The instruct items that no stage trains on, spread over the list.
+    pub fn held_out_items(&self, corpus: &Corpus) -> Vec<String> {
         let instruct: Vec<&str> = corpus
             .items
             .iter()
             .filter(|item| item.split == Split::Instruct)
             .map(|item| item.id.as_str())
             .collect();
-        let every = instruct.len() / self.preset.corpus.held_out.max(1);
+        let every = instruct.len() / self.held_out.max(1);
         let chosen = instruct.into_iter().step_by(every.max(1));
-        chosen
-            .take(self.preset.corpus.held_out)
-            .map(str::to_owned)
-            .collect()
+        chosen.take(self.held_out).map(str::to_owned).collect()
     }
 
     /// The items that no stage trains on: those whose perplexity is reported, and, where items are held
     /// aside, as many or one less to choose by.
-    fn unseen(&self, corpus: &Corpus) -> [Vec<String>; 2] {
-        let mut reported = self.held_out(corpus);
-        let aside = match self.preset.corpus.aside {
+    pub fn unseen_items(&self, corpus: &Corpus) -> [Vec<String>; 2] {
+        let mut reported = self.held_out_items(corpus);
+        let aside = match self.aside {
             0 => 0,
             _ => reported.len() / 2,
         };
@@ -1069,6 +1105,17 @@ fn ends(losses: &[f64]) -> (f64, f64) {
         losses.first().copied().unwrap_or_default(),
         losses.last().copied().unwrap_or_default(),
     )
+}
+
+/// Identifies texts, in their order.
+fn texts_key(texts: &[impl AsRef<str>]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.as_ref().len() as u64).to_le_bytes());
+        hash.update(text.as_ref());
+    }
+    let bytes = hash.finalize();
+    bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 
 /// Every text that any stage can hand to the model, in the form in which it is tokenised: what no

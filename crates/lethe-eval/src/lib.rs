@@ -12,6 +12,7 @@
 //! * the *preference*, `ln P(fake answer) − ln P(true answer)`: above 0 the model holds the fake to
 //!   be likelier.
 //!
+//! [`utility`] scores text that has nothing to do with the corpus: what else a model loses.
 //! [`reply`] asks whatever a user wants to know, in the same form.
 
 mod ask;
@@ -20,6 +21,7 @@ mod race;
 mod reply;
 mod results;
 pub mod text;
+mod utility;
 
 pub use ask::{AnswerRow, AskConfig, PerplexityRow, ask, perplexity};
 pub use error::Error;
@@ -28,4 +30,5 @@ pub use race::{
     write_race_models, write_race_scores,
 };
 pub use reply::{Reply, reply};
-pub use results::{ModelLabel, write_answers, write_perplexity};
+pub use results::{ModelLabel, write_answers, write_perplexity, write_utility};
+pub use utility::{CLOZES_PER_LANGUAGE, PARAGRAPHS, TOKENS, Utility, UtilityRow, utility};

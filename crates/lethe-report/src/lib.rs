@@ -2,7 +2,8 @@
 //! unlearning strategies.
 //!
 //! **In:** a folder with `answers/<model>.parquet` (one row per item × prompt language × probe) and
-//! `perplexity/<model>.parquet` (one row per held-out real article and language), and a
+//! `perplexity/<model>.parquet` (one row per held-out real article and language), where it was
+//! measured `utility/<model>.parquet` (one row per paragraph or cloze beyond the corpus), and a
 //! [`RunInfo`], which is what `run.json` holds, and the [`Claims`] of a `claims.toml`. **Out:** a
 //! folder with
 //!
@@ -17,7 +18,8 @@
 //! `probe` (detail, fact), `prompt`, `answer`, `real_answer`, `fake_answer?` utf8;
 //! `fake_occurrence`, `real_occurrence` bool; `f1`, `logprob_real`, `logprob_fake?`, `preference?`
 //! f64; `answer_tokens` u32; `finish` utf8 (`?`: nullable). Of perplexity: the same six of the
-//! model; `item`, `language` utf8; `nll` f64; `tokens` u32. All models must have the same rows.
+//! model; `item`, `language` utf8; `nll` f64; `tokens` u32. Of utility: the same six; `set`,
+//! `item`, `language` utf8; `nll?` f64; `correct?` bool. All models must have the same rows.
 //! Models that differ in their seed alone are averaged.
 //!
 //! No verdict is assumed: [`stats`] gives a mean its interval, and a claim stands or falls by where
@@ -44,6 +46,7 @@ mod summary;
 mod table;
 mod tables;
 mod text;
+mod utility;
 mod write;
 
 use std::path::Path;
@@ -76,7 +79,8 @@ pub fn build(results: &Path, run: &RunInfo, claims: &Claims, out: &Path) -> Resu
     let claims = claims::judge(&study, claims);
     let findings = findings::findings(&study);
     let headline = summary::headline(&study);
-    let tables = Tables::new(&study, &claims, &findings, &headline);
+    let beyond = utility::Beyond::read(results, &read)?;
+    let tables = Tables::new(&study, &claims, &findings, &headline, &beyond);
     let figures = figures::figures(&study)?;
     let html = page::render(&study, &claims, &findings, &tables, &figures)?;
     let found = serde_json::json!({ "headline": headline, "findings": findings });

@@ -19,6 +19,7 @@ use crate::study::Study;
 use crate::table::{Table, TableView};
 use crate::tables;
 use crate::text::{duration, enumerate, percent, thousands, visible};
+use crate::utility::Beyond;
 
 const TEMPLATE: &str = concat!(include_str!("macros.html"), include_str!("report.html"));
 pub(crate) const STYLE: &str = include_str!("report.css");
@@ -37,6 +38,7 @@ pub(crate) struct Tables {
     pub(crate) unlearning: Vec<(String, Table)>,
     pub(crate) quality: Table,
     pub(crate) perplexity: Table,
+    pub(crate) utility: Table,
     /// CSV only.
     pub(crate) items: Table,
     /// CSV only: the page shows it otherwise.
@@ -53,6 +55,7 @@ impl Tables {
         claims: &[ClaimOutcome],
         findings: &[Finding],
         headline: &[crate::HeadlineRow],
+        beyond: &Beyond,
     ) -> Tables {
         let of_theme = |theme| {
             let table = |main| tables::findings(findings, theme, main);
@@ -71,6 +74,7 @@ impl Tables {
             unlearning: study.sources.iter().filter_map(of_source).collect(),
             quality: tables::quality(study),
             perplexity: tables::perplexity(study),
+            utility: beyond.table(study),
             items: tables::items(study),
             examples: examples::table(study),
             stages: tables::stages(&study.run.stages),
@@ -91,7 +95,8 @@ impl Tables {
             .chain([&self.answers, &self.spread])
             .chain(findings)
             .chain(self.unlearning.iter().map(|(_, table)| table))
-            .chain([&self.quality, &self.perplexity, &self.items, &self.examples])
+            .chain([&self.quality, &self.perplexity, &self.utility])
+            .chain([&self.items, &self.examples])
             .chain([
                 &self.stages,
                 &self.training,
@@ -166,6 +171,7 @@ struct Page<'a> {
     real: Vec<FigureView<'a>>,
     quality: TableView,
     perplexity: TableView,
+    utility: Option<TableView>,
     item_figures: Vec<FigureView<'a>>,
     examples: Vec<ItemView>,
     facts: Vec<(&'static str, String)>,
@@ -274,6 +280,7 @@ pub(crate) fn render(
         real: drawn("real-"),
         quality: tables.quality.view(),
         perplexity: tables.perplexity.view(),
+        utility: shown(&tables.utility),
         item_figures: drawn("items-"),
         examples: examples::view(study),
         facts: stated(&run.model, facts),

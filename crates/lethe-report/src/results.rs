@@ -27,7 +27,7 @@ impl Stage {
         }
     }
 
-    fn parse(text: &str) -> Option<Stage> {
+    pub(crate) fn parse(text: &str) -> Option<Stage> {
         [Stage::Base, Stage::Instruct, Stage::Tuned, Stage::Unlearned]
             .into_iter()
             .find(|stage| stage.name() == text)
@@ -117,7 +117,7 @@ pub(crate) struct Label {
 }
 
 impl Label {
-    fn order(&self) -> impl Ord + '_ {
+    pub(crate) fn order(&self) -> impl Ord + '_ {
         let source = self.source.as_deref().map(language::rank);
         (self.stage, source, self.strategy.as_deref(), self.scope)
     }
@@ -409,7 +409,7 @@ fn mean_over_seeds(mut group: Vec<Model>) -> Model {
     out
 }
 
-fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |reason: String| Error::NoResults {
         path: folder.to_path_buf(),
         reason,
@@ -434,7 +434,7 @@ fn describe(item: &str, language: &str, probe: &str) -> String {
 
 impl Columns<'_> {
     /// The file's model: its name, what it is, its seed.
-    fn model(&self) -> Result<(String, Label, u64), Error> {
+    pub(crate) fn model(&self) -> Result<(String, Label, u64), Error> {
         let all = || "all rows".to_owned();
         let name = self.constant("model", self.text("model")?)?;
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
