@@ -4,6 +4,7 @@ mod ask;
 mod cache;
 mod checkpoint;
 mod corpus;
+mod eval;
 mod forget;
 mod models;
 mod new;
@@ -55,8 +56,8 @@ enum Task {
     Learn(Run),
     /// Run as far as unlearning, in every language scope
     Unlearn(Run),
-    /// Run as far as asking every model every question
-    Eval(Run),
+    /// Run as far as asking every model every question; or evaluate any one model
+    Eval(Box<eval::Options>),
     /// Ask a model questions of your own
     Ask(ask::Options),
     /// Write the report; whatever it needs and is missing is run first
@@ -180,7 +181,7 @@ fn go(cli: Cli) -> Result<()> {
         } => corpus::run(action),
         Task::Learn(run) => study(&run, Until::Learn),
         Task::Unlearn(run) => study(&run, Until::Unlearn),
-        Task::Eval(run) => study(&run, Until::Eval),
+        Task::Eval(options) => eval::run(&options),
         Task::Ask(options) => ask::run(&options),
         Task::Compare(compare) => race(&compare),
         Task::Strategies => strategies::list(),
