@@ -363,3 +363,72 @@ fn bad_inputs_of_ask_and_eval_say_what_is_wrong() {
         asked.all()
     );
 }
+
+#[test]
+fn power_is_said_before_a_run_and_from_one() {
+    let json = |more: &[&str]| -> serde_json::Value {
+        let arguments = [&["power", "--preset", "smoke", "--json"], more].concat();
+        let finished = run(&mut xtask(&arguments));
+        assert!(finished.success, "{}", finished.all());
+        serde_json::from_str(&finished.stdout).unwrap()
+    };
+    let twelve = ["--set", "corpus.probe=12"];
+    let planned = json(&[&twelve[..], &["--effect", "preference=4"]].concat());
+    let rows = planned["rows"].as_array().unwrap();
+    let of = |claim: Option<&str>, measure: &str| {
+        let claim = serde_json::json!(claim);
+        let is_it = |row: &&serde_json::Value| row["claim"] == claim && row["measure"] == measure;
+        rows.iter().find(is_it).unwrap()
+    };
+    // Two sources, asked in the eight languages that are not theirs, language by language.
+    let spreads = of(Some("spreads"), "preference");
+    assert_eq!(
+        (&spreads["comparisons"], &spreads["family"]),
+        (&16.into(), &16.into())
+    );
+    assert_eq!(
+        (&spreads["units"], &spreads["languages"]),
+        (&12.into(), &serde_json::json!([1, 1]))
+    );
+    // 3.2 nats: (1.959964 + 0.841621) · 3.2 / √12; at 0.05/16 = 0.003125 the first quantile is
+    // 2.955167 (SciPy 1.17.1: norm.isf(0.003125 / 2)).
+    let closed = |part: &str| spreads[part]["closed"].as_f64().unwrap();
+    assert!((closed("alone") - 2.588_0).abs() < 1e-3, "{spreads}");
+    assert!((closed("in_family") - 3.507_3).abs() < 1e-3, "{spreads}");
+    let simulated = spreads["alone"]["simulated"].as_f64().unwrap();
+    assert!((simulated / closed("alone") - 1.0).abs() < 0.1, "{spreads}");
+    assert!(spreads["seen"]["alone"][0].as_f64().unwrap() > 0.98);
+    assert_eq!(
+        of(None, "fake-occurrence")["family"],
+        of(None, "preference")["family"]
+    );
+    assert_eq!(spreads["observed"], false);
+    // The smoke run has three items: its scatter is used, and it can see nothing itself.
+    let from = json(&["--from", smoke().to_str().unwrap()]);
+    let rows = from["rows"].as_array().unwrap();
+    let spreads = rows.iter().find(|row| row["claim"] == "spreads").unwrap();
+    assert_eq!(spreads["observed"], true);
+    assert!(spreads["alone"]["simulated"].is_null(), "{spreads}");
+    let words = run(&mut xtask(&["power", "--preset", "smoke"]));
+    assert!(words.success, "{}", words.all());
+    for part in [
+        "* assumed, not measured",
+        "correlation of 0.2",
+        "3 items in 9 languages",
+        "none",
+    ] {
+        assert!(words.stdout.contains(part), "{}", words.all());
+    }
+    refused(&["power", "--effect", "preference"], &["MEASURE=NUMBER"]);
+    refused(
+        &["power", "--effect", "prefrence=1"],
+        &["prefrence", "preference"],
+    );
+    refused(&["power", "--sd", "preference=-1"], &["above 0"]);
+    refused(&["power", "--correlation", "2"], &["from 0 to 1"]);
+    refused(&["power", "--from", "/nowhere"], &["/nowhere/run.json"]);
+    refused(
+        &["power", "--preset", "smoke", "--set", "corpus.prob=1"],
+        &["prob"],
+    );
+}

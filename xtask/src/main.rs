@@ -9,6 +9,7 @@ mod forget;
 mod models;
 mod new;
 mod parity;
+mod power;
 mod preset;
 mod progress;
 mod quality;
@@ -64,6 +65,8 @@ enum Task {
     Report(Run),
     /// Run unlearning strategies against each other on one tuned model and write their report
     Compare(Compare),
+    /// Say what a preset could see before it runs: minimum detectable effects
+    Power(power::Options),
     /// List the unlearning strategies with their hyper-parameters
     Strategies,
     /// Write the beginning of something, registered and tested
@@ -182,6 +185,7 @@ fn go(cli: Cli) -> Result<()> {
         Task::Learn(run) => study(&run, Until::Learn),
         Task::Unlearn(run) => study(&run, Until::Unlearn),
         Task::Eval(options) => eval::run(&options),
+        Task::Power(options) => power::run(&options),
         Task::Ask(options) => ask::run(&options),
         Task::Compare(compare) => race(&compare),
         Task::Strategies => strategies::list(),

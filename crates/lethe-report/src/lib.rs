@@ -36,6 +36,7 @@ mod figures;
 mod findings;
 mod language;
 mod page;
+pub mod power;
 mod quality;
 mod race;
 mod results;
