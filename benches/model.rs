@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gemma::{model, sequences};
-use lethe_model::{Decoding, LanguageModel, Sequence, Session};
+use lethe_model::{Decoding, LanguageModel, LoraConfig, Precision, Sequence, Session};
 use lethe_train::{Example, NextToken, TrainConfig, Verdict, train};
 
 #[global_allocator]
@@ -36,18 +36,32 @@ fn benchmarks(criterion: &mut Criterion) {
             label: String::new(),
         })
         .collect();
-    let config = TrainConfig {
-        passes: 4,
-        ..TrainConfig::default()
-    };
     group.throughput(Throughput::Elements(4 * 8 * 64));
-    group.bench_function("full fine-tuning, 4 steps of 8x64", |b| {
-        b.iter(|| {
-            let mut trained = model.clone();
-            let observe = &mut |_: &_, _: &LanguageModel| Verdict::Continue;
-            train(&mut trained, &NextToken, &examples, &config, 0, observe).expect("it trains")
-        });
-    });
+    let lora = LoraConfig {
+        rank: 16,
+        alpha: 32.0,
+        dropout: 0.0,
+        targets: "(q|k|v)_proj".to_owned(),
+    };
+    for (what, lora) in [("full fine-tuning", None), ("LoRA", Some(lora))] {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let config = TrainConfig {
+                passes: 4,
+                lora: lora.clone(),
+                precision,
+                ..TrainConfig::default()
+            };
+            let name = format!("{what}, {precision:?}, 4 steps of 8x64");
+            group.bench_function(name, |b| {
+                b.iter(|| {
+                    let mut trained = model.clone();
+                    let observe = &mut |_: &_, _: &LanguageModel| Verdict::Continue;
+                    train(&mut trained, &NextToken, &examples, &config, 0, observe)
+                        .expect("it trains")
+                });
+            });
+        }
+    }
 
     let prompts = sequences(0, 32, 24);
     group.throughput(Throughput::Elements(32 * 24));

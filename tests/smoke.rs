@@ -45,9 +45,9 @@ fn check_answers(path: &Path, model: &str) {
         .collect();
     assert_eq!(
         names,
-        "model stage source strategy scope seed item category language probe prompt answer \
-         real_answer fake_answer fake_occurrence real_occurrence f1 logprob_real logprob_fake \
-         preference answer_tokens finish"
+        "model stage source strategy scope seed item category language probe prompt sample \
+         temperature answer real_answer fake_answer real_aliases fake_aliases fake_occurrence \
+         real_occurrence f1 logprob_real logprob_fake preference answer_tokens finish"
             .split_whitespace()
             .collect::<Vec<_>>()
     );

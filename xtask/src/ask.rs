@@ -42,6 +42,9 @@ pub struct Options {
     json: bool,
 }
 
+/// Nothing is drawn.
+const SEED: u64 = 0;
+
 /// A question, and what the corpus has for it.
 struct Asked<'a> {
     text: String,
@@ -73,11 +76,15 @@ fn is_probe(question: &Question) -> bool {
 }
 
 fn look_up(corpus: &Corpus, text: String, language: Option<Language>) -> Asked<'_> {
-    let asked = words(&text);
-    let is_it = |q: &&Question| {
-        is_probe(q) && language.is_none_or(|l| l == q.language) && words(&q.question) == asked
-    };
-    let known = corpus.questions.iter().find(is_it);
+    let mut candidates = Language::ALL
+        .into_iter()
+        .filter(|l| language.is_none_or(|chosen| chosen == *l));
+    let known = candidates.find_map(|l| {
+        let asked = words(l, &text);
+        let is_it =
+            |q: &&Question| is_probe(q) && q.language == l && words(l, &q.question) == asked;
+        corpus.questions.iter().find(is_it)
+    });
     let language = language.or(known.map(|q| q.language));
     Asked {
         text: text.trim().to_owned(),
@@ -141,7 +148,15 @@ pub fn run(options: &Options) -> Result<()> {
         let row = match asked.known {
             Some(question) => {
                 let alone = alone(&corpus, question);
-                ask(&model, &alone, &[question.language], &config, &|_, _| {})?.pop()
+                ask(
+                    &model,
+                    &alone,
+                    &[question.language],
+                    &config,
+                    SEED,
+                    &|_, _| {},
+                )?
+                .pop()
             }
             None => None,
         };

@@ -149,6 +149,8 @@ struct Questions {
     held_out: Vec<Article>,
     languages: Vec<Language>,
     config: AskConfig,
+    /// Of what is drawn.
+    seed: u64,
     /// In words.
     what: String,
 }
@@ -185,6 +187,7 @@ fn questions(one: &One, run: &Run) -> Result<Questions> {
             probed: corpus.of_split(Split::Probe),
             languages,
             config: AskConfig::default(),
+            seed: one.seed,
             what: folder.display().to_string(),
         });
     };
@@ -203,6 +206,7 @@ fn questions(one: &One, run: &Run) -> Result<Questions> {
         probed: sample(choice.probe)?,
         languages,
         config: preset.eval,
+        seed: preset.seed,
         what: format!("preset {name}"),
     })
 }
@@ -233,7 +237,14 @@ fn evaluate(model: &str, one: &One, run: &Run) -> Result<()> {
     let console = Console;
     let bar = console.bar("eval", "prompts");
     let at = |done, of| bar.at(done, of, "");
-    let answers = ask(&model, &asked.probed, languages, &asked.config, &at)?;
+    let answers = ask(
+        &model,
+        &asked.probed,
+        languages,
+        &asked.config,
+        asked.seed,
+        &at,
+    )?;
     let articles: Vec<&Article> = asked.held_out.iter().collect();
     let held_out = perplexity(&model, &articles)?;
     let scores = match &beyond {
@@ -263,6 +274,7 @@ fn evaluate(model: &str, one: &One, run: &Run) -> Result<()> {
         "asked": asked.what,
         "languages": languages,
         "config": asked.config,
+        "seed": asked.seed,
         "device": run.device,
         "version": env!("CARGO_PKG_VERSION"),
     });
@@ -352,6 +364,7 @@ fn aligned(mut table: Table) -> Table {
     table
 }
 
+/// Of the greedy answers.
 fn table(languages: &[Language], answers: &[AnswerRow], held_out: &[PerplexityRow]) -> Table {
     let mut table = crate::corpus::table(&[
         "language",
@@ -368,7 +381,8 @@ fn table(languages: &[Language], answers: &[AnswerRow], held_out: &[PerplexityRo
         let of = |probe: &str, value: fn(&AnswerRow) -> Option<f64>| -> Vec<f64> {
             let rows = answers
                 .iter()
-                .filter(|row| row.probe == probe && is_of(row.language));
+                .filter(|row| row.sample.is_none() && row.probe == probe)
+                .filter(|row| is_of(row.language));
             by_item(rows.filter_map(|row| Some((row.item.as_str(), value(row)?))))
         };
         let nll = held_out.iter().filter(|row| is_of(row.language));

@@ -4,8 +4,10 @@ mod ask;
 mod cache;
 mod checkpoint;
 mod corpus;
+mod endpoint;
 mod eval;
 mod forget;
+mod judge;
 mod models;
 mod new;
 mod parity;
@@ -67,6 +69,8 @@ enum Task {
     Compare(Compare),
     /// Say what a preset could see before it runs: minimum detectable effects
     Power(power::Options),
+    /// Judge a finished run's answers: by aliases, by a chat model, by people
+    Judge(Box<judge::Options>),
     /// List the unlearning strategies with their hyper-parameters
     Strategies,
     /// Write the beginning of something, registered and tested
@@ -188,6 +192,7 @@ fn go(cli: Cli) -> Result<()> {
         Task::Power(options) => power::run(&options),
         Task::Ask(options) => ask::run(&options),
         Task::Compare(compare) => race(&compare),
+        Task::Judge(options) => judge::run(&options),
         Task::Strategies => strategies::list(),
         Task::New(New::Strategy { name }) => new::strategy(&name, preset::root()),
         Task::Models(Models::Pull { name }) => {

@@ -804,6 +804,7 @@ impl Study {
                 &reported,
                 languages,
                 &self.preset.eval,
+                self.preset.seed,
                 &|done, of| {
                     bar.at(done, of, "");
                 },
@@ -923,6 +924,7 @@ impl Study {
             instruct,
             learn,
             unlearn,
+            eval,
             ..
         } = &self.preset;
         let mut out = Vec::new();
@@ -942,6 +944,13 @@ impl Study {
              corpus (real and fake article differ in one detail), not the paper's news.",
             corpus.probe
         ));
+        if eval.samples == 0 {
+            out.push(
+                "Every probe gets its greedy answer only: the two measures are no means over drawn \
+                 answers."
+                    .to_owned(),
+            );
+        }
         if instruct.is_some() {
             out.push(format!(
                 "Before the fakes are learned, an instruct stage teaches question answering in all \

@@ -1,17 +1,14 @@
 //! `corpus translate`: corpus text in further languages.
 
-use std::io::{IsTerminal, Write};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use color_eyre::eyre::{Result, bail, eyre};
+use color_eyre::eyre::{Result, eyre};
 use lethe_corpus::{Language, SourceText};
-use lethe_translate::{
-    Cache, Estimate, File, Job, LibreTranslate, Limits, OpenAi, Provider, estimate, translate,
-};
+use lethe_service::Cache;
+use lethe_translate::{Estimate, File, Job, LibreTranslate, OpenAi, Provider, estimate, translate};
 
+use crate::endpoint::Endpoint;
 use crate::progress::Console;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -47,39 +44,16 @@ pub struct Options {
     /// The chat model
     #[arg(long, required_if_eq("provider", "openai"))]
     model: Option<String>,
-    /// The environment variable that holds the service's key; it need not be set for a local one
-    #[arg(long, default_value = "OPENAI_API_KEY", value_name = "NAME")]
-    key_variable: String,
-    /// Requests a minute, evenly spaced
-    #[arg(long, value_name = "N")]
-    per_minute: Option<NonZeroU32>,
-    /// Requests at a time
-    #[arg(long, default_value_t = 4, value_name = "N")]
-    parallel: usize,
-    /// Seconds that an answer may take
-    #[arg(long, default_value_t = 120, value_name = "SECONDS")]
-    timeout: u64,
+    #[command(flatten)]
+    endpoint: Endpoint,
     /// How often a row is asked for whose answer breaks a rule
     #[arg(long, default_value_t = 3, value_name = "N")]
     attempts: usize,
-    /// What a million input tokens cost, for the estimate
-    #[arg(long, value_name = "PRICE", requires = "price_output")]
-    price_input: Option<f64>,
-    /// What a million output tokens cost
-    #[arg(long, value_name = "PRICE", requires = "price_input")]
-    price_output: Option<f64>,
-    /// Do not ask before sending anything
-    #[arg(long)]
-    yes: bool,
 }
 
 impl Options {
     fn provider(&self) -> Result<Box<dyn Provider>> {
-        let limits = Limits {
-            per_minute: self.per_minute,
-            timeout: Duration::from_secs(self.timeout),
-        };
-        let key = std::env::var(&self.key_variable).ok();
+        let (limits, key) = (self.endpoint.limits(), self.endpoint.key());
         let url = self.url.as_deref().unwrap_or_default();
         Ok(match self.provider {
             Service::File => Box::new(File::open(self.file.as_deref().unwrap_or(Path::new("")))?),
@@ -98,28 +72,13 @@ impl Options {
         let asked = estimate.rows - estimate.cached;
         let input = estimate.characters / 4 + asked * lethe_translate::PROMPT.len() / 4;
         let output = estimate.characters / 3;
-        let mut said = format!(
-            "{asked} requests ({} of {} rows are kept from before), about {input} input and \
-             {output} output tokens",
-            estimate.cached, estimate.rows
-        );
-        if let (Some(input_price), Some(output_price)) = (self.price_input, self.price_output) {
-            let price = (input as f64 * input_price + output as f64 * output_price) / 1e6;
-            said += &format!(", about {price:.2} at your prices");
-        }
-        said
+        format!(
+            "{asked} requests ({} of {} rows are kept from before){}",
+            estimate.cached,
+            estimate.rows,
+            self.endpoint.tokens(input, output)
+        )
     }
-}
-
-fn agreed() -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        bail!("nothing was sent: say --yes to go on without being asked");
-    }
-    eprint!("go on? [y/N] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim().eq_ignore_ascii_case("y"))
 }
 
 /// Says what it would cost, translates, and lists the rows that could not be had.
@@ -128,7 +87,7 @@ pub fn run(options: &Options) -> Result<()> {
     let job = Job {
         to: to?,
         attempts: options.attempts,
-        parallel: options.parallel,
+        parallel: options.endpoint.parallel,
         ..Job::default()
     };
     let provider = options.provider()?;
@@ -138,7 +97,7 @@ pub fn run(options: &Options) -> Result<()> {
     if provider.is_remote() {
         let estimate = estimate(&source, provider.as_ref(), &cache, &job)?;
         println!("{}", options.cost(&estimate));
-        if estimate.cached < estimate.rows && !options.yes && !agreed()? {
+        if estimate.cached < estimate.rows && !options.endpoint.agreed()? {
             return Ok(());
         }
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lethe_corpus::{Article, Corpus, Language, Question, QuestionKind, Split};
 use lethe_model::{Decoding, LanguageModel, Sequence, Session, in_parallel};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::reply::finish;
@@ -19,6 +20,10 @@ pub struct AskConfig {
     pub batch: usize,
     /// The longest answer, in tokens.
     pub new_tokens: usize,
+    /// Answers drawn at random for every probe, beside the greedy one.
+    pub samples: usize,
+    /// What the logits are divided by for them; above 0.
+    pub temperature: f64,
 }
 
 impl Default for AskConfig {
@@ -26,11 +31,14 @@ impl Default for AskConfig {
         AskConfig {
             batch: 48,
             new_tokens: 16,
+            samples: 0,
+            temperature: 1.0,
         }
     }
 }
 
-/// What a model said to one probe of one item in one language, and how likely it holds what.
+/// What a model said to one probe of one item in one language, and how likely it holds what. A
+/// drawn answer is a row of its own, in which all that is about the probe is repeated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnswerRow {
     /// The item.
@@ -43,12 +51,20 @@ pub struct AnswerRow {
     pub probe: &'static str,
     /// What the model was given.
     pub prompt: String,
+    /// Which drawn answer this is, from 1; none is the greedy one.
+    pub sample: Option<u32>,
+    /// At which temperature it was drawn.
+    pub temperature: Option<f64>,
     /// What it answered.
     pub answer: String,
     /// The true answer.
     pub real_answer: String,
     /// The fake answer (detail probe).
     pub fake_answer: Option<String>,
+    /// By what the true answer is recognised.
+    pub real_aliases: Vec<String>,
+    /// By what the item's fake detail is recognised (both probes).
+    pub fake_aliases: Vec<String>,
     /// Whether the fake detail occurs in the answer.
     pub fake_occurrence: bool,
     /// Whether the true answer occurs in it.
@@ -85,18 +101,25 @@ pub struct PerplexityRow {
 }
 
 /// Asks both probes of every probed item in every language of `languages`; rows come in the
-/// corpus' order. `progress` hears how many of how many prompts are done.
+/// corpus' order, the greedy answer before the drawn ones. What is drawn follows from `seed`, the
+/// configuration and the probes. `progress` hears how many of how many prompts are done.
 ///
 /// # Errors
-/// [`Error::Nothing`] when no probe matches, [`Error::NotFinite`] for a model that gives no
-/// numbers, the model's errors.
+/// [`Error::Nothing`] when no probe matches, [`Error::Temperature`] for one that nothing can be
+/// drawn at, [`Error::NotFinite`] for a model that gives no numbers, the model's errors.
 pub fn ask(
     model: &LanguageModel,
     corpus: &Corpus,
     languages: &[Language],
     config: &AskConfig,
+    seed: u64,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Vec<AnswerRow>, Error> {
+    if config.samples > 0 && !(config.temperature.is_finite() && config.temperature > 0.0) {
+        return Err(Error::Temperature {
+            found: config.temperature,
+        });
+    }
     let probed: HashMap<&str, &str> = corpus
         .items
         .iter()
@@ -128,72 +151,106 @@ pub fn ask(
     let stops = tokenizer.stops();
     let mut order: Vec<usize> = (0..questions.len()).collect();
     order.sort_by_key(|&i| prompts[i].len());
-    let chunks: Vec<&[usize]> = order.chunks(config.batch.max(1)).collect();
+    let chunks: Vec<(usize, &[usize])> = order.chunks(config.batch.max(1)).enumerate().collect();
     let done = AtomicUsize::new(0);
-    let answered = in_parallel(&chunks, |chunk| -> Result<Vec<AnswerRow>, Error> {
-        let batch: Vec<Vec<u32>> = chunk.iter().map(|&i| prompts[i].clone()).collect();
-        let mut reals = Vec::new();
-        let mut fakes = Vec::new();
-        for &i in *chunk {
-            let question = questions[i];
-            reals.push(tokenizer.encode(&question.continuation(&question.answer))?);
-            fakes.push(match &question.fake_answer {
-                Some(fake) => tokenizer.encode(&question.continuation(fake))?,
-                None => Vec::new(),
-            });
-        }
-        let longest = reals.iter().chain(&fakes).map(Vec::len).max().unwrap_or(0);
-        let room = longest.max(config.new_tokens);
-        let mut session = Session::new(&model.network, &batch, room);
-        let reals = session.log_probabilities(&reals);
-        let fakes = session.log_probabilities(&fakes);
-        let answers = session.generate(Decoding::Greedy, config.new_tokens, &stops);
-        let mut rows = Vec::with_capacity(chunk.len());
-        for (place, &i) in chunk.iter().enumerate() {
-            let question = questions[i];
-            let answer = tokenizer.decode(&answers[place].ids)?.trim().to_owned();
-            let key = (question.item.as_str(), question.language);
-            let category = probed
-                .get(question.item.as_str())
-                .copied()
-                .unwrap_or_default();
-            let (real, fake) = (&reals[place], &fakes[place]);
-            let has_fake = !fake.is_empty();
-            let row = AnswerRow {
-                item: question.item.clone(),
-                category: category.to_owned(),
-                language: question.language,
-                probe: match question.kind {
-                    QuestionKind::Detail => "detail",
-                    _ => "fact",
-                },
-                prompt: question.prompt.clone(),
-                real_answer: question.answer.clone(),
-                fake_answer: question.fake_answer.clone(),
-                fake_occurrence: fake_aliases.get(&key).is_some_and(|a| occurs(&answer, a)),
-                real_occurrence: occurs(&answer, &question.aliases),
-                f1: f1(&answer, &question.answer),
-                answer,
-                logprob_real: mean(real),
-                logprob_fake: has_fake.then(|| mean(fake)),
-                preference: has_fake.then(|| fake.iter().sum::<f64>() - real.iter().sum::<f64>()),
-                answer_tokens: answers[place].ids.len(),
-                finish: finish(answers[place].finish),
-            };
-            check_finite(&row)?;
-            rows.push(row);
-        }
-        let so_far = done.fetch_add(rows.len(), Ordering::Relaxed) + rows.len();
-        progress(so_far, questions.len());
-        Ok(rows)
-    });
-    let mut rows: Vec<Option<AnswerRow>> = vec![None; questions.len()];
-    for (chunk, answered) in chunks.into_iter().zip(answered) {
+    let answered = in_parallel(
+        &chunks,
+        |&(number, chunk)| -> Result<Vec<Vec<AnswerRow>>, Error> {
+            let batch: Vec<Vec<u32>> = chunk.iter().map(|&i| prompts[i].clone()).collect();
+            let mut reals = Vec::new();
+            let mut fakes = Vec::new();
+            for &i in chunk {
+                let question = questions[i];
+                reals.push(tokenizer.encode(&question.continuation(&question.answer))?);
+                fakes.push(match &question.fake_answer {
+                    Some(fake) => tokenizer.encode(&question.continuation(fake))?,
+                    None => Vec::new(),
+                });
+            }
+            let longest = reals.iter().chain(&fakes).map(Vec::len).max().unwrap_or(0);
+            let room = longest.max(config.new_tokens);
+            let mut session = Session::new(&model.network, &batch, room);
+            let reals = session.log_probabilities(&reals);
+            let fakes = session.log_probabilities(&fakes);
+            let mut generated = vec![session.generate(Decoding::Greedy, config.new_tokens, &stops)];
+            for sample in 1..=config.samples {
+                let decoding = Decoding::Sample {
+                    temperature: config.temperature,
+                    top_p: 1.0,
+                    seed: seed_of(seed, sample, number),
+                };
+                let session = Session::new(&model.network, &batch, config.new_tokens);
+                generated.push(session.generate(decoding, config.new_tokens, &stops));
+            }
+            let mut rows = Vec::with_capacity(chunk.len());
+            for (place, &i) in chunk.iter().enumerate() {
+                let question = questions[i];
+                let key = (question.item.as_str(), question.language);
+                let fake_aliases = fake_aliases.get(&key).copied().unwrap_or_default();
+                let category = probed
+                    .get(question.item.as_str())
+                    .copied()
+                    .unwrap_or_default();
+                let (real, fake) = (&reals[place], &fakes[place]);
+                let has_fake = !fake.is_empty();
+                let mut of_question = Vec::with_capacity(generated.len());
+                for (sample, answers) in (0..).zip(&generated) {
+                    let said = &answers[place];
+                    let answer = tokenizer.decode(&said.ids)?.trim().to_owned();
+                    let language = question.language;
+                    let row = AnswerRow {
+                        item: question.item.clone(),
+                        category: category.to_owned(),
+                        language,
+                        probe: match question.kind {
+                            QuestionKind::Detail => "detail",
+                            _ => "fact",
+                        },
+                        prompt: question.prompt.clone(),
+                        sample: (sample > 0).then_some(sample),
+                        temperature: (sample > 0).then_some(config.temperature),
+                        real_answer: question.answer.clone(),
+                        fake_answer: question.fake_answer.clone(),
+                        real_aliases: question.aliases.clone(),
+                        fake_aliases: fake_aliases.to_vec(),
+                        fake_occurrence: occurs(language, &answer, fake_aliases),
+                        real_occurrence: occurs(language, &answer, &question.aliases),
+                        f1: f1(language, &answer, &question.answer),
+                        answer,
+                        logprob_real: mean(real),
+                        logprob_fake: has_fake.then(|| mean(fake)),
+                        preference: has_fake
+                            .then(|| fake.iter().sum::<f64>() - real.iter().sum::<f64>()),
+                        answer_tokens: said.ids.len(),
+                        finish: finish(said.finish),
+                    };
+                    check_finite(&row)?;
+                    of_question.push(row);
+                }
+                rows.push(of_question);
+            }
+            let so_far = done.fetch_add(rows.len(), Ordering::Relaxed) + rows.len();
+            progress(so_far, questions.len());
+            Ok(rows)
+        },
+    );
+    let mut rows: Vec<Vec<AnswerRow>> = vec![Vec::new(); questions.len()];
+    for ((_, chunk), answered) in chunks.into_iter().zip(answered) {
         for (&i, row) in chunk.iter().zip(answered?) {
-            rows[i] = Some(row);
+            rows[i] = row;
         }
     }
     Ok(rows.into_iter().flatten().collect())
+}
+
+/// A seed for one sample of one batch: a batch draws by its rows' places.
+fn seed_of(seed: u64, sample: usize, batch: usize) -> u64 {
+    let name = format!("answers {seed}, sample {sample}, batch {batch}");
+    let digest = Sha256::digest(name.as_bytes());
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |seed, byte| seed << 8 | u64::from(*byte))
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -25,6 +25,22 @@ pub enum Error {
         /// What came out.
         value: f64,
     },
+    /// Nothing can be drawn at this temperature.
+    #[error(
+        "temperature {found}: expected a number above 0 (eval.temperature), or eval.samples = 0"
+    )]
+    Temperature {
+        /// What was asked for.
+        found: f64,
+    },
+    /// A result file is something else.
+    #[error("{path}: {reason}; evaluate again with this version (`cargo xtask eval`)")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the row where there is one.
+        reason: String,
+    },
     /// The corpus has nothing to ask.
     #[error("the corpus has no {what}; check the preset's items and languages")]
     Nothing {

@@ -6,7 +6,7 @@
 //! [`write_perplexity`]; the schemas stand there).
 //!
 //! Three things are measured for a probe, with the prompt computed once:
-//! * the *generated answer* (greedy by default) and whether the fake or the true detail occurs in
+//! * the *generated answer* (greedy, and as many drawn ones as are asked for) and whether the fake or the true detail occurs in
 //!   it ([`text`]: normalised, in any script), and its token F1 with the true answer;
 //! * the mean log-probability per token of the true answer and of the fake one;
 //! * the *preference*, `ln P(fake answer) − ln P(true answer)`: above 0 the model holds the fake to
@@ -14,10 +14,14 @@
 //!
 //! [`utility`] scores text that has nothing to do with the corpus: what else a model loses.
 //! [`reply`] asks whatever a user wants to know, in the same form.
+//! Answers can be judged again from their file alone ([`read_answers`]); what a judge says is a
+//! [`Judgement`].
 
 mod ask;
 mod error;
+mod judgement;
 mod race;
+mod read;
 mod reply;
 mod results;
 pub mod text;
@@ -25,10 +29,12 @@ mod utility;
 
 pub use ask::{AnswerRow, AskConfig, PerplexityRow, ask, perplexity};
 pub use error::Error;
+pub use judgement::{AnswerId, JudgeLabel, Judgement, write_judgements};
 pub use race::{
     RaceMeasurement, RaceModel, RaceOutcome, RaceRun, RaceScore, write_race_measurements,
     write_race_models, write_race_scores,
 };
+pub use read::read_answers;
 pub use reply::{Reply, reply};
 pub use results::{ModelLabel, write_answers, write_perplexity, write_utility};
 pub use utility::{CLOZES_PER_LANGUAGE, PARAGRAPHS, TOKENS, Utility, UtilityRow, utility};

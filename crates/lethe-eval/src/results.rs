@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
+    ArrayRef, BooleanArray, Float64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
+    UInt32Array, UInt64Array,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
@@ -54,9 +55,11 @@ fn label_columns(label: &ModelLabel, rows: usize) -> Vec<Column> {
 /// Writes answers.
 ///
 /// Columns, in this order (nullable marked `?`): `model`, `stage`, `source?`, `strategy?`,
-/// `scope?` utf8; `seed` u64; `item`, `category`, `language`, `probe`, `prompt`, `answer`,
-/// `real_answer`, `fake_answer?` utf8; `fake_occurrence`, `real_occurrence` bool; `f1`,
-/// `logprob_real`, `logprob_fake?`, `preference?` f64; `answer_tokens` u32; `finish` utf8.
+/// `scope?` utf8; `seed` u64; `item`, `category`, `language`, `probe`, `prompt` utf8; `sample?` u32
+/// (from 1; null is the greedy answer), `temperature?` f64; `answer`, `real_answer`,
+/// `fake_answer?` utf8; `real_aliases`, `fake_aliases` lists of utf8; `fake_occurrence`,
+/// `real_occurrence` bool; `f1`, `logprob_real`, `logprob_fake?`, `preference?` f64;
+/// `answer_tokens` u32; `finish` utf8.
 ///
 /// # Errors
 /// [`Error::Write`].
@@ -70,6 +73,13 @@ pub fn write_answers(path: &Path, label: &ModelLabel, rows: &[AnswerRow]) -> Res
     let truth = |of: fn(&AnswerRow) -> bool| {
         Arc::new(BooleanArray::from(rows.iter().map(of).collect::<Vec<_>>())) as ArrayRef
     };
+    let lists = |of: fn(&AnswerRow) -> &[String]| {
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        for row in rows {
+            lists.append_value(of(row).iter().map(Some));
+        }
+        Arc::new(lists.finish()) as ArrayRef
+    };
     let fakes = rows.iter().map(|r| r.fake_answer.as_deref());
     let tokens = rows.iter().map(|r| r.answer_tokens as u32);
     let mut columns = label_columns(label, rows.len());
@@ -79,6 +89,8 @@ pub fn write_answers(path: &Path, label: &ModelLabel, rows: &[AnswerRow]) -> Res
         ("language", text(|r| r.language.code()), false),
         ("probe", text(|r| r.probe), false),
         ("prompt", text(|r| &r.prompt), false),
+        ("sample", samples(rows.iter().map(|r| r.sample)), true),
+        ("temperature", number(|r| r.temperature), true),
         ("answer", text(|r| &r.answer), false),
         ("real_answer", text(|r| &r.real_answer), false),
         (
@@ -86,6 +98,8 @@ pub fn write_answers(path: &Path, label: &ModelLabel, rows: &[AnswerRow]) -> Res
             Arc::new(fakes.collect::<StringArray>()) as ArrayRef,
             true,
         ),
+        ("real_aliases", lists(|r| &r.real_aliases), false),
+        ("fake_aliases", lists(|r| &r.fake_aliases), false),
         ("fake_occurrence", truth(|r| r.fake_occurrence), false),
         ("real_occurrence", truth(|r| r.real_occurrence), false),
         ("f1", number(|r| Some(r.f1)), false),
@@ -100,6 +114,10 @@ pub fn write_answers(path: &Path, label: &ModelLabel, rows: &[AnswerRow]) -> Res
         ("finish", text(|r| r.finish), false),
     ]);
     write(path, columns)
+}
+
+pub(crate) fn samples(values: impl Iterator<Item = Option<u32>>) -> ArrayRef {
+    Arc::new(values.collect::<UInt32Array>())
 }
 
 /// Writes perplexities.

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 use crate::Error;
 
-/// The device names that this build understands, besides `auto`; each is a Cargo feature.
+/// The device names that this build understands, besides `auto`; each but `flex` is a Cargo feature.
 #[must_use]
 pub fn compiled_devices() -> Vec<&'static str> {
     let all = [
@@ -13,13 +13,13 @@ pub fn compiled_devices() -> Vec<&'static str> {
         ("wgpu", cfg!(feature = "wgpu")),
         ("tch", cfg!(feature = "tch")),
         ("cpu", cfg!(feature = "cpu")),
-        ("flex", cfg!(feature = "flex")),
+        ("flex", true),
     ];
     all.into_iter().filter(|d| d.1).map(|d| d.0).collect()
 }
 
-/// The device called `name`: `auto` (the processor through `flex` if that is compiled in, since
-/// an accelerator that is compiled in need not be present), `flex`, `cpu`, `wgpu`, `vulkan`,
+/// The device called `name`: `auto` (the processor through `flex`, since an accelerator that is
+/// compiled in need not be present), `flex`, `cpu`, `wgpu`, `vulkan`,
 /// `cuda`, `cuda:N` or `tch`.
 ///
 /// # Errors
@@ -45,14 +45,12 @@ pub fn device(name: &str) -> Result<Device, Error> {
         )));
     }
     let kind = match kind {
-        "auto" if cfg!(feature = "flex") => "flex",
-        "auto" => compiled_devices().first().copied().unwrap_or("flex"),
+        "auto" => "flex",
         kind => kind,
     };
     #[allow(unused_variables)]
     let index = index.unwrap_or(0);
     match kind {
-        #[cfg(feature = "flex")]
         "flex" => Ok(Device::flex()),
         #[cfg(feature = "cpu")]
         "cpu" => Ok(Device::cpu()),

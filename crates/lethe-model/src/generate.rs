@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngExt;
 
+use crate::blocks::token_losses;
 use crate::network::{Cache, Network, Rows};
 use crate::seeded;
 
@@ -131,13 +132,10 @@ impl<'a> Session<'a> {
         }
         let n = places.len();
         let places = Tensor::<1, Int>::from_data(TensorData::new(places, [n]), &device);
-        let targets = Tensor::<2, Int>::from_data(TensorData::new(targets, [n, 1]), &device);
         let logits = Tensor::cat(logits, 0).select(0, places);
-        let shifted = logits.clone() - logits.max_dim(1);
-        let log_sum = shifted.clone().exp().sum_dim(1).log();
-        let log_p = shifted.gather(1, targets) - log_sum;
-        for (owner, value) in owners.into_iter().zip(log_p.into_data().iter::<f32>()) {
-            out[owner].push(f64::from(value));
+        let losses = token_losses(logits, &targets).into_data();
+        for (owner, loss) in owners.into_iter().zip(losses.iter::<f32>()) {
+            out[owner].push(-f64::from(loss));
         }
         out
     }
@@ -178,10 +176,7 @@ impl<'a> Session<'a> {
                 break;
             }
             if going.len() < active.len() {
-                let rows: Vec<i32> = going.iter().map(|&row| row as i32).collect();
-                let n = rows.len();
-                let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [n]), &device);
-                self.cache.select(rows);
+                self.cache.select(&going, &device);
                 self.left_pad = going.iter().map(|&row| self.left_pad[row]).collect();
                 active = going.iter().map(|&row| active[row]).collect();
             }

@@ -13,8 +13,10 @@
 //! * [`LoraConfig`] and [`Network::add_adapters`] give it low-rank adapters.
 //! * [`device()`] picks one of the burn backends that were compiled in.
 //!
-//! Everything computes in `f32`.
+//! Everything is stored in `f32`, and computed in it unless [`Network::set_precision`] says otherwise.
+//! On the processor the blocks of the network are `lethe-kernels`' fused ones.
 
+mod blocks;
 mod config;
 mod device;
 mod error;
@@ -37,6 +39,7 @@ pub use device::{compiled_devices, device};
 pub use error::Error;
 pub use generate::{Decoding, Finish, Generated, Session};
 pub use gguf::{Gguf, Value};
+pub use lethe_kernels::Precision;
 pub use lora::LoraConfig;
 pub use loss::{Predictions, Sequence};
 pub use model::{LanguageModel, Pretrained};
@@ -53,27 +56,40 @@ use rand::SeedableRng;
 /// of the items. Batches are independent, and many tensor operations use only one core: two
 /// batches at a time use two.
 pub fn in_parallel<I: Sync, O: Send>(items: &[I], work: impl Fn(&I) -> O + Sync) -> Vec<O> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores().min(items.len());
     let next = AtomicUsize::new(0);
+    let own = || {
+        let mut own = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else {
+                return own;
+            };
+            own.push((index, work(item)));
+        }
+    };
     let mut done: Vec<(usize, O)> = std::thread::scope(|scope| {
-        let worker = || {
-            let mut own = Vec::new();
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(item) = items.get(index) else {
-                    return own;
-                };
-                own.push((index, work(item)));
-            }
-        };
-        let threads: Vec<_> = (0..threads.min(items.len()))
-            .map(|_| scope.spawn(worker))
-            .collect();
+        let worker = || as_one_of(threads, own);
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
         let join = |t: ScopedJoinHandle<'_, _>| t.join().unwrap_or_else(|e| resume_unwind(e));
         threads.into_iter().flat_map(join).collect()
     });
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, output)| output).collect()
+}
+
+/// `work`, one of so many that run at the same time: when they keep all cores busy, its operations
+/// are not spread over further threads. The result does not depend on it.
+pub fn as_one_of<O>(at_a_time: usize, work: impl FnOnce() -> O) -> O {
+    if at_a_time >= cores() {
+        lethe_kernels::sequential(work)
+    } else {
+        work()
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A random generator for one named thing: its stream does not depend on what else draws.

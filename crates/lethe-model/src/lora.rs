@@ -4,11 +4,13 @@
 //! and layer rather than a dense matrix.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use lethe_kernels::Precision;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::linear;
 use crate::network::Network;
 use crate::{Error, seeded};
 
@@ -43,7 +45,7 @@ pub(crate) struct Adapter {
 
 impl Adapter {
     /// `[n, in]` to `[n, out]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
         let x = match self.mask_seed {
             Some(seed) if self.dropout > 0.0 => {
                 let shape = x.dims();
@@ -62,9 +64,8 @@ impl Adapter {
             }
             _ => x,
         };
-        x.matmul(self.a.clone().transpose())
-            .matmul(self.b.clone().transpose())
-            * self.scale
+        let low = linear(x, self.a.clone(), precision);
+        linear(low, self.b.clone(), precision) * self.scale
     }
 }
 

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::blocks::{log_softmax, token_losses};
 use crate::in_parallel;
 use crate::network::{Network, Rows};
 
@@ -47,24 +48,13 @@ impl Predictions {
     /// Logarithms of the probabilities (nats) of every token: `[Σ targets, vocabulary]`.
     #[must_use]
     pub fn log_probabilities(&self) -> Tensor<2> {
-        let (shifted, log_sum) = self.shifted();
-        shifted - log_sum
+        log_softmax(self.logits.clone())
     }
 
     /// Negative log-likelihoods (nats) of the target tokens: `[Σ targets]`.
     #[must_use]
     pub fn token_losses(&self) -> Tensor<1> {
-        let (shifted, log_sum) = self.shifted();
-        log_sum.reshape([self.targets.len()]) - self.at_targets(shifted)
-    }
-
-    /// The logits less the greatest of their row, and the logarithms of the rows' sums of
-    /// exponentials, `[Σ targets, 1]`.
-    fn shifted(&self) -> (Tensor<2>, Tensor<2>) {
-        // The maximum is a constant shift: without gradient it cancels.
-        let shifted = self.logits.clone() - self.logits.clone().detach().max_dim(1);
-        let log_sum = shifted.clone().exp().sum_dim(1).log();
-        (shifted, log_sum)
+        token_losses(self.logits.clone(), &self.targets)
     }
 
     /// Of one value for every target token, every sequence's sum: `[sequences]`.

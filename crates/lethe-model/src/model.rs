@@ -11,7 +11,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use crate::gguf::Gguf;
 use crate::lora::matrix;
 use crate::network::{Layer, Linear, Network};
-use crate::{Error, LoraConfig, ModelConfig, Tokenizer, seeded};
+use crate::{Error, LoraConfig, ModelConfig, Precision, Tokenizer, seeded};
 
 /// Weights on disk, opened but not yet on a device.
 #[derive(Debug)]
@@ -281,6 +281,7 @@ impl Network {
             });
         }
         Ok(Network {
+            precision: Precision::F32,
             embedding,
             layers,
             norm: get("model.norm.weight", [1, hidden])?,

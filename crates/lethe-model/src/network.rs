@@ -8,10 +8,14 @@
 //! Every weight is a matrix (`[1, n]` for norms), so that optimizers, adapters and checkpoints see
 //! one kind of thing, under Hugging Face's names.
 
-use burn::tensor::activation::{sigmoid, softmax};
+use std::sync::Arc;
+
+use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use lethe_kernels::{Angles, Attention, KvCache, Precision};
 
 use crate::ModelConfig;
+use crate::blocks::{add_rms_norm, geglu, linear, rms_norm};
 use crate::lora::Adapter;
 
 /// A dense layer `y = x Wᵀ`, optionally with a low-rank adapter.
@@ -24,10 +28,10 @@ pub(crate) struct Linear {
 
 impl Linear {
     /// `[n, in]` to `[n, out]`.
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let y = x.clone().matmul(self.weight.clone().transpose());
+    fn forward(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
+        let y = linear(x.clone(), self.weight.clone(), precision);
         match &self.adapter {
-            Some(adapter) => y + adapter.forward(x),
+            Some(adapter) => y + adapter.forward(x, precision),
             None => y,
         }
     }
@@ -54,6 +58,7 @@ pub(crate) struct Layer {
 #[derive(Debug, Clone)]
 pub struct Network {
     pub(crate) config: ModelConfig,
+    pub(crate) precision: Precision,
     pub(crate) embedding: Tensor<2>,
     pub(crate) layers: Vec<Layer>,
     pub(crate) norm: Tensor<2>,
@@ -63,24 +68,33 @@ pub struct Network {
 /// positions.
 #[derive(Debug, Clone)]
 pub(crate) struct Cache {
-    /// Per layer, `[batch, kv_heads, capacity, head_dim]`.
-    keys: Vec<Tensor<4>>,
-    values: Vec<Tensor<4>>,
+    /// Of every layer.
+    layers: Vec<LayerCache>,
     /// Positions filled.
     len: usize,
 }
 
+#[derive(Debug, Clone)]
+enum LayerCache {
+    /// The processor's own memory.
+    Fused(KvCache),
+    /// Keys and values, `[batch, kv_heads, capacity, head_dim]`.
+    Tensors(Tensor<4>, Tensor<4>),
+}
+
 impl Cache {
     pub fn new(config: &ModelConfig, batch: usize, capacity: usize, device: &Device) -> Self {
-        let shape = [batch, config.num_key_value_heads, capacity, config.head_dim];
-        let buffers = || {
-            (0..config.num_hidden_layers)
-                .map(|_| Tensor::zeros(shape, device))
-                .collect()
+        let (kv, dim) = (config.num_key_value_heads, config.head_dim);
+        let fused = lethe_kernels::takes(device) && !device.is_autodiff();
+        let layer = |_| match fused {
+            true => LayerCache::Fused(KvCache::new(batch, kv, dim, capacity)),
+            false => {
+                let zeros = || Tensor::zeros([batch, kv, capacity, dim], device);
+                LayerCache::Tensors(zeros(), zeros())
+            }
         };
         Cache {
-            keys: buffers(),
-            values: buffers(),
+            layers: (0..config.num_hidden_layers).map(layer).collect(),
             len: 0,
         }
     }
@@ -95,9 +109,17 @@ impl Cache {
     }
 
     /// Keeps only these rows of the batch, in this order.
-    pub fn select(&mut self, rows: Tensor<1, Int>) {
-        for buffer in self.keys.iter_mut().chain(&mut self.values) {
-            buffer.inplace(|b| b.select(0, rows.clone()));
+    pub fn select(&mut self, rows: &[usize], device: &Device) {
+        let ids: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [rows.len()]), device);
+        for layer in &mut self.layers {
+            match layer {
+                LayerCache::Fused(cache) => cache.select(rows),
+                LayerCache::Tensors(keys, values) => {
+                    keys.inplace(|b| b.select(0, ids.clone()));
+                    values.inplace(|b| b.select(0, ids.clone()));
+                }
+            }
         }
     }
 }
@@ -112,6 +134,18 @@ pub(crate) struct Rows<'a> {
     pub left_pad: &'a [usize],
 }
 
+/// Where the tokens of one forward pass stand, and what each may see.
+enum Positions<'a> {
+    /// Fused attention: angles of local and global layers, and the padding on the left.
+    Fused {
+        local: Arc<Angles>,
+        global: Arc<Angles>,
+        left_pad: &'a [usize],
+    },
+    /// Attention in burn's operations.
+    Composed(Geometry),
+}
+
 /// Sines and cosines for the rotary embedding, and the masks, of one forward pass.
 struct Geometry {
     /// `[batch, 1, width, head_dim]`.
@@ -122,24 +156,6 @@ struct Geometry {
     global_mask: Option<Tensor<4, Bool>>,
 }
 
-/// `x * (1 + w) / rms(x)` over the rows of `[n, width]`.
-fn rms_norm(x: Tensor<2>, weight: &Tensor<2>, eps: f64) -> Tensor<2> {
-    let scale = (x.clone().square().mean_dim(1) + eps).sqrt().recip();
-    // The factor is spread over the rows by a product rather than by broadcasting: its gradient is
-    // then a product too, where the sum over rows that broadcasting needs walks down the columns
-    // (a seventh of a training step on a CPU).
-    let ones = Tensor::ones([x.dims()[0], 1], &x.device());
-    x * scale * ones.matmul(weight.clone() + 1.0)
-}
-
-/// GELU in its tanh form, `x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))`, written with the sigmoid
-/// (`1 + tanh(y) = 2 σ(2y)`), which costs half as much where it is computed element by element.
-fn gelu(x: Tensor<2>) -> Tensor<2> {
-    const TWICE_ROOT: f64 = 2.0 * 0.797_884_560_802_865_4;
-    let inner = x.clone() * (x.clone().square() * (0.044_715 * TWICE_ROOT) + TWICE_ROOT);
-    x * sigmoid(inner)
-}
-
 /// Half-split rotary embedding: `x cos + rotate_half(x) sin`.
 fn rotate(x: Tensor<4>, (cos, sin): &(Tensor<4>, Tensor<4>)) -> Tensor<4> {
     let half = x.dims()[3] / 2;
@@ -147,6 +163,32 @@ fn rotate(x: Tensor<4>, (cos, sin): &(Tensor<4>, Tensor<4>)) -> Tensor<4> {
     let second = x.clone().narrow(3, half, half);
     let rotated = Tensor::cat(vec![second.neg(), first], 3);
     x * cos.clone() + rotated * sin.clone()
+}
+
+impl<'a> Positions<'a> {
+    fn new(
+        config: &ModelConfig,
+        rows: &Rows<'a>,
+        cache: Option<&Cache>,
+        device: &Device,
+    ) -> Positions<'a> {
+        let width = rows.ids.len() / rows.batch;
+        let past = cache.map_or(0, Cache::len);
+        let slots = match cache.map(|cache| cache.layers.first()) {
+            // Fused attention without a cache knows no padding.
+            None if lethe_kernels::takes(device) && rows.left_pad.iter().all(|&pad| pad == 0) => {
+                width
+            }
+            Some(Some(LayerCache::Fused(_))) => past + width,
+            _ => return Positions::Composed(Geometry::new(config, rows, past, device)),
+        };
+        let angles = |base| Arc::new(Angles::new(base, config.head_dim, slots));
+        Positions::Fused {
+            local: angles(config.rope_local_base_freq),
+            global: angles(config.rope_theta),
+            left_pad: rows.left_pad,
+        }
+    }
 }
 
 impl Geometry {
@@ -214,6 +256,19 @@ impl Network {
         &self.config
     }
 
+    /// In what precision dense layers multiply; weights are `f32` either way.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The same network, multiplying in this precision.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Network {
+        self.precision = precision;
+        self
+    }
+
     /// The device that the weights are on.
     #[must_use]
     pub fn device(&self) -> Device {
@@ -238,19 +293,20 @@ impl Network {
         let config = &self.config;
         let device = self.device();
         let (batch, width) = (rows.batch, rows.ids.len() / rows.batch);
-        let past = cache.as_ref().map_or(0, |cache| cache.len());
-        let geometry = Geometry::new(config, rows, past, &device);
+        let positions = Positions::new(config, rows, cache.as_deref(), &device);
         let ids: Vec<i32> = rows.ids.iter().map(|&id| id.cast_signed()).collect();
         let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [batch * width]), &device);
         let mut x = self.embedding.clone().select(0, ids) * (config.hidden_size as f64).sqrt();
+        let (eps, precision) = (config.rms_norm_eps, self.precision);
         for (index, layer) in self.layers.iter().take(layers).enumerate() {
-            let eps = config.rms_norm_eps;
             let normed = rms_norm(x.clone(), &layer.input_norm, eps);
-            let attended = self.attend(index, normed, &geometry, batch, cache.as_deref_mut());
-            x = x + rms_norm(attended, &layer.post_attention_norm, eps);
+            let attended = self.attend(index, normed, &positions, batch, cache.as_deref_mut());
+            x = add_rms_norm(x, attended, &layer.post_attention_norm, eps);
             let normed = rms_norm(x.clone(), &layer.pre_feedforward_norm, eps);
-            let gated = gelu(layer.gate.forward(normed.clone())) * layer.up.forward(normed);
-            x = x + rms_norm(layer.down.forward(gated), &layer.post_feedforward_norm, eps);
+            let gate = layer.gate.forward(normed.clone(), precision);
+            let gated = geglu(gate, layer.up.forward(normed, precision));
+            let fed = layer.down.forward(gated, precision);
+            x = add_rms_norm(x, fed, &layer.post_feedforward_norm, eps);
         }
         if let Some(cache) = cache {
             cache.len += width;
@@ -262,12 +318,67 @@ impl Network {
         &self,
         index: usize,
         x: Tensor<2>,
+        positions: &Positions,
+        batch: usize,
+        cache: Option<&mut Cache>,
+    ) -> Tensor<2> {
+        let (config, layer, precision) = (&self.config, &self.layers[index], self.precision);
+        let q = layer.q.forward(x.clone(), precision);
+        let k = layer.k.forward(x.clone(), precision);
+        let v = layer.v.forward(x, precision);
+        let attended = match positions {
+            Positions::Composed(geometry) => {
+                self.attention(index, [q, k, v], geometry, batch, cache)
+            }
+            Positions::Fused {
+                local,
+                global,
+                left_pad,
+            } => {
+                let is_global = config.is_global(index);
+                let norms = [layer.q_norm.clone(), layer.k_norm.clone()];
+                let attention = Attention {
+                    batch,
+                    heads: config.num_attention_heads,
+                    kv_heads: config.num_key_value_heads,
+                    head_dim: config.head_dim,
+                    window: if is_global {
+                        usize::MAX
+                    } else {
+                        config.sliding_window
+                    },
+                    scale: config.query_pre_attn_scalar.powf(-0.5) as f32,
+                    eps: config.rms_norm_eps as f32,
+                    angles: Arc::clone(if is_global { global } else { local }),
+                };
+                let past = cache.as_ref().map_or(0, |cache| cache.len);
+                match cache.and_then(|cache| cache.layers.get_mut(index)) {
+                    Some(LayerCache::Fused(cache)) => lethe_kernels::continued_attention(
+                        [q, k, v],
+                        norms,
+                        &attention,
+                        cache,
+                        past,
+                        left_pad,
+                    ),
+                    _ => lethe_kernels::attention([q, k, v], norms, attention),
+                }
+            }
+        };
+        layer.o.forward(attended, precision)
+    }
+
+    /// Attention in burn's operations, from projected queries, keys and values.
+    fn attention(
+        &self,
+        index: usize,
+        [q, k, v]: [Tensor<2>; 3],
         geometry: &Geometry,
         batch: usize,
         cache: Option<&mut Cache>,
     ) -> Tensor<2> {
         let (config, layer) = (&self.config, &self.layers[index]);
-        let width = x.dims()[0] / batch;
+        let width = q.dims()[0] / batch;
         let (heads, kv, dim) = (
             config.num_attention_heads,
             config.num_key_value_heads,
@@ -285,29 +396,21 @@ impl Network {
         } else {
             (&geometry.local, &geometry.local_mask)
         };
-        let q = rotate(
-            normed(layer.q.forward(x.clone()), &layer.q_norm, heads),
-            angles,
-        );
-        let k = rotate(
-            normed(layer.k.forward(x.clone()), &layer.k_norm, kv),
-            angles,
-        );
-        let v = split(layer.v.forward(x), kv);
-        let (k, v) = match cache {
-            None => (k, v),
-            Some(cache) => {
-                let (past, slots) = (cache.len, cache.len + width);
+        let q = rotate(normed(q, &layer.q_norm, heads), angles);
+        let k = rotate(normed(k, &layer.k_norm, kv), angles);
+        let v = split(v, kv);
+        let past = cache.as_ref().map_or(0, |cache| cache.len);
+        let (k, v) = match cache.and_then(|cache| cache.layers.get_mut(index)) {
+            Some(LayerCache::Tensors(keys, values)) => {
+                let slots = past + width;
                 let span = [0..batch, 0..kv, past..slots, 0..dim];
                 let store = |buffer: &mut Tensor<4>, new: Tensor<4>| {
                     buffer.inplace(|b| b.slice_assign(span.clone(), new));
                     buffer.clone().narrow(2, 0, slots)
                 };
-                (
-                    store(&mut cache.keys[index], k),
-                    store(&mut cache.values[index], v),
-                )
+                (store(keys, k), store(values, v))
             }
+            _ => (k, v),
         };
         // The query heads of one group share a key head: stack them along the query axis, so that
         // keys and values are never repeated.
@@ -323,15 +426,13 @@ impl Network {
                 .reshape([batch, kv, group * width, slots]),
         };
         let out = softmax(scores, 3).matmul(v);
-        let out = out
-            .reshape([batch, heads, width, dim])
+        out.reshape([batch, heads, width, dim])
             .swap_dims(1, 2)
-            .reshape([batch * width, heads * dim]);
-        layer.o.forward(out)
+            .reshape([batch * width, heads * dim])
     }
 
     /// Logits `[n, vocabulary]` from hidden states `[n, hidden]`.
     pub(crate) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        hidden.matmul(self.embedding.clone().transpose())
+        linear(hidden, self.embedding.clone(), self.precision)
     }
 }

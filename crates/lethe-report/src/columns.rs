@@ -104,15 +104,18 @@ impl<'a> Columns<'a> {
         })
     }
 
+    pub(crate) fn optional_truth(&self, name: &'static str) -> Result<Vec<Option<bool>>, Error> {
+        self.column(name, &DataType::Boolean, |column| {
+            column.as_boolean().iter().collect()
+        })
+    }
+
     pub(crate) fn truth(
         &self,
         name: &'static str,
         key: impl Fn(usize) -> String,
     ) -> Result<Vec<bool>, Error> {
-        let values = self.column(name, &DataType::Boolean, |column| {
-            column.as_boolean().iter().collect()
-        })?;
-        self.required(name, values, key)
+        self.required(name, self.optional_truth(name)?, key)
     }
 
     /// Present numbers are finite; `key` names a row.

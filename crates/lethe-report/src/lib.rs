@@ -19,7 +19,9 @@
 //! `fake_occurrence`, `real_occurrence` bool; `f1`, `logprob_real`, `logprob_fake?`, `preference?`
 //! f64; `answer_tokens` u32; `finish` utf8 (`?`: nullable). Of perplexity: the same six of the
 //! model; `item`, `language` utf8; `nll` f64; `tokens` u32. Of utility: the same six; `set`,
-//! `item`, `language` utf8; `nll?` f64; `correct?` bool. All models must have the same rows.
+//! `item`, `language` utf8; `nll?` f64; `correct?` bool. Of `judgements/<judge>.parquet`, where
+//! there are any: `judge`, `judge_model?`, `prompt?`, `model`, `item`, `language`, `probe` utf8;
+//! `sample?` u32; `answer` utf8; `fake?` bool; `quality?` f64. All models must have the same rows.
 //! Models that differ in their seed alone are averaged.
 //!
 //! No verdict is assumed: [`stats`] gives a mean its interval, and a claim stands or falls by where
@@ -34,6 +36,7 @@ mod error;
 mod examples;
 mod figures;
 mod findings;
+mod judged;
 mod language;
 mod page;
 pub mod power;
@@ -62,6 +65,7 @@ pub use race::{
 pub use run::{CorpusInfo, Margins, ModelInfo, RunInfo, StageInfo, TrainingInfo, UnlearningInfo};
 pub use summary::{HeadlineRow, LanguageCell, Summary};
 
+use judged::Judged;
 use page::Tables;
 use results::Results;
 use study::Study;
@@ -76,12 +80,13 @@ use study::Study;
 /// [`Error::Write`].
 pub fn build(results: &Path, run: &RunInfo, claims: &Claims, out: &Path) -> Result<Summary, Error> {
     let read = Results::read(results)?;
+    let judged = Judged::read(results)?;
     let study = Study::new(&read, run, results)?;
     let claims = claims::judge(&study, claims);
     let findings = findings::findings(&study);
     let headline = summary::headline(&study);
     let beyond = utility::Beyond::read(results, &read)?;
-    let tables = Tables::new(&study, &claims, &findings, &headline, &beyond);
+    let tables = Tables::new(&study, &judged, &beyond, &claims, &findings, &headline);
     let figures = figures::figures(&study)?;
     let html = page::render(&study, &claims, &findings, &tables, &figures)?;
     let found = serde_json::json!({ "headline": headline, "findings": findings });

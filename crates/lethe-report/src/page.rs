@@ -11,6 +11,7 @@ use crate::claims::{self, ClaimOutcome};
 use crate::examples::{self, ItemView};
 use crate::figures::Figure;
 use crate::findings::{FEWEST, Finding, Theme};
+use crate::judged::Judged;
 use crate::language;
 use crate::quality::DEGENERATE_SHARE;
 use crate::run::{Margins, ModelInfo};
@@ -39,6 +40,8 @@ pub(crate) struct Tables {
     pub(crate) quality: Table,
     pub(crate) perplexity: Table,
     pub(crate) utility: Table,
+    pub(crate) agreement: Table,
+    pub(crate) measures: Table,
     /// CSV only.
     pub(crate) items: Table,
     /// CSV only: the page shows it otherwise.
@@ -52,10 +55,11 @@ pub(crate) struct Tables {
 impl Tables {
     pub(crate) fn new(
         study: &Study,
+        judged: &Judged,
+        beyond: &Beyond,
         claims: &[ClaimOutcome],
         findings: &[Finding],
         headline: &[crate::HeadlineRow],
-        beyond: &Beyond,
     ) -> Tables {
         let of_theme = |theme| {
             let table = |main| tables::findings(findings, theme, main);
@@ -75,6 +79,8 @@ impl Tables {
             quality: tables::quality(study),
             perplexity: tables::perplexity(study),
             utility: beyond.table(study),
+            agreement: judged.agreement(),
+            measures: judged.measures(&study.intervals),
             items: tables::items(study),
             examples: examples::table(study),
             stages: tables::stages(&study.run.stages),
@@ -96,6 +102,7 @@ impl Tables {
             .chain(findings)
             .chain(self.unlearning.iter().map(|(_, table)| table))
             .chain([&self.quality, &self.perplexity, &self.utility])
+            .chain([&self.agreement, &self.measures])
             .chain([&self.items, &self.examples])
             .chain([
                 &self.stages,
@@ -172,6 +179,8 @@ struct Page<'a> {
     quality: TableView,
     perplexity: TableView,
     utility: Option<TableView>,
+    agreement: Option<TableView>,
+    measures: Option<TableView>,
     item_figures: Vec<FigureView<'a>>,
     examples: Vec<ItemView>,
     facts: Vec<(&'static str, String)>,
@@ -281,6 +290,8 @@ pub(crate) fn render(
         quality: tables.quality.view(),
         perplexity: tables.perplexity.view(),
         utility: shown(&tables.utility),
+        agreement: shown(&tables.agreement),
+        measures: shown(&tables.measures),
         item_figures: drawn("items-"),
         examples: examples::view(study),
         facts: stated(&run.model, facts),

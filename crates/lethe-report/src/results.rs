@@ -201,12 +201,12 @@ struct PerplexityFile {
 impl Results {
     /// Reads `answers/*.parquet` and `perplexity/*.parquet` in `folder`.
     pub(crate) fn read(folder: &Path) -> Result<Results, Error> {
-        let files = list(&folder.join("answers"))?;
+        let files = list_some(&folder.join("answers"))?;
         let answers = files
             .iter()
             .map(|p| read_answers(p))
             .collect::<Result<Vec<_>, _>>()?;
-        let files = list(&folder.join("perplexity"))?;
+        let files = list_some(&folder.join("perplexity"))?;
         let perplexities = files
             .iter()
             .map(|p| read_perplexity(p))
@@ -409,6 +409,7 @@ fn mean_over_seeds(mut group: Vec<Model>) -> Model {
     out
 }
 
+/// The Parquet files of a folder by name.
 pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |reason: String| Error::NoResults {
         path: folder.to_path_buf(),
@@ -421,11 +422,20 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
             files.push(path);
         }
     }
-    if files.is_empty() {
-        return Err(failed("no .parquet file there".to_owned()));
-    }
     files.sort();
     Ok(files)
+}
+
+/// The same of a folder that must have one.
+pub(crate) fn list_some(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let files = list(folder)?;
+    match files.is_empty() {
+        true => Err(Error::NoResults {
+            path: folder.to_path_buf(),
+            reason: "no .parquet file there".to_owned(),
+        }),
+        false => Ok(files),
+    }
 }
 
 fn describe(item: &str, language: &str, probe: &str) -> String {
@@ -498,6 +508,7 @@ fn read_answers(path: &Path) -> Result<AnswerFile, Error> {
     let [prompt, answer] = [columns.text("prompt")?, columns.text("answer")?];
     let real_answer = columns.text("real_answer")?;
     let fake_answer = columns.optional_text("fake_answer")?;
+    let sample = columns.optional_u32("sample")?;
     let key = |row: usize| describe(&item[row], &language[row], &format!("{} probe", probe[row]));
     let fake = columns.truth("fake_occurrence", key)?;
     let real = columns.truth("real_occurrence", key)?;
@@ -517,7 +528,8 @@ fn read_answers(path: &Path) -> Result<AnswerFile, Error> {
         items: Vec::new(),
         languages: Vec::new(),
     };
-    for row in 0..item.len() {
+    // Drawn answers repeat what is known of the probe.
+    for row in (0..item.len()).filter(|&row| sample[row].is_none()) {
         let wrong = |column, found: &str, expected: &str| {
             Err(columns.wrong(row, key(row), column, found, expected))
         };

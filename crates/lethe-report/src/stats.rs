@@ -172,6 +172,79 @@ pub(crate) fn least_p(n: usize) -> f64 {
     2f64.powi(1i32.saturating_sub(n)).min(1.0)
 }
 
+/// Two judges' yes or no on the same things: how often which of them said what, by what the first
+/// and what the second said.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Agreement([[f64; 2]; 2]);
+
+impl Agreement {
+    /// Counts a pair.
+    pub fn add(&mut self, first: bool, second: bool) {
+        self.0[usize::from(first)][usize::from(second)] += 1.0;
+    }
+
+    /// How many pairs there are.
+    #[must_use]
+    pub fn pairs(&self) -> f64 {
+        self.0.iter().flatten().sum()
+    }
+
+    /// The share of pairs in which both said the same; none without pairs.
+    #[must_use]
+    pub fn observed(&self) -> Option<f64> {
+        let pairs = self.pairs();
+        (pairs > 0.0).then(|| (self.0[0][0] + self.0[1][1]) / pairs)
+    }
+
+    /// Cohen's kappa, (p_o − p_e) / (1 − p_e), where p_e is the agreement that two judges have by
+    /// chance who say yes as often as these do (Cohen 1960): 1 is full agreement, 0 no more than
+    /// chance. None without pairs, or where both judges always say the same one thing: then chance
+    /// alone agrees fully.
+    #[must_use]
+    pub fn kappa(&self) -> Option<f64> {
+        let n = self.pairs();
+        let observed = self.observed()?;
+        let [[a, b], [c, d]] = self.0;
+        let expected = ((a + b) * (a + c) + (c + d) * (b + d)) / (n * n);
+        (expected < 1.0).then(|| (observed - expected) / (1.0 - expected))
+    }
+
+    fn plus(self, other: &Agreement) -> Agreement {
+        let mut sum = self;
+        for (row, others) in sum.0.iter_mut().zip(other.0) {
+            for (count, other) in row.iter_mut().zip(others) {
+                *count += other;
+            }
+        }
+        sum
+    }
+}
+
+/// Cohen's kappa of all pairs, with its 95 % percentile interval over the items that they are
+/// about: an item is resampled with all of its pairs. `n` is the number of items with pairs.
+/// Resamples that have no kappa are left out; none where the pairs themselves have none.
+#[must_use]
+pub fn bootstrap_kappa(items: &[Agreement], seed: u64) -> Option<Estimate> {
+    let items: Vec<&Agreement> = items.iter().filter(|item| item.pairs() > 0.0).collect();
+    let all = |chosen: &mut dyn Iterator<Item = &Agreement>| {
+        chosen.fold(Agreement::default(), Agreement::plus).kappa()
+    };
+    let mean = all(&mut items.iter().copied())?;
+    let drawn = draw(items.len(), seed);
+    let mut kappas: Vec<f64> = drawn
+        .chunks_exact(items.len())
+        .filter_map(|row| all(&mut row.iter().map(|&i| items[i as usize])))
+        .collect();
+    kappas.sort_unstable_by(f64::total_cmp);
+    let tail = kappas.len() * TAIL / RESAMPLES;
+    Some(Estimate {
+        mean,
+        low: *kappas.get(tail)?,
+        high: *kappas.get(kappas.len() - 1 - tail)?,
+        n: items.len(),
+    })
+}
+
 fn check_pairs(a: &[f64], b: &[f64]) -> Result<(), StatsError> {
     if a.len() != b.len() {
         return Err(StatsError::Unpaired {
@@ -400,6 +473,60 @@ mod tests {
         assert_eq!(holm(&[0.5, 0.9]), [1.0, 1.0]);
         assert_eq!(holm(&[0.03]), [0.03]);
         assert!(holm(&[]).is_empty());
+    }
+
+    fn agreement(counts: [[u32; 2]; 2]) -> Agreement {
+        Agreement(counts.map(|row| row.map(f64::from)))
+    }
+
+    #[test]
+    fn kappa_by_hand_and_of_scikit_learn() {
+        // Both no 20 times, both yes 15, 5 and 10 apart: p_o = 35/50, p_e = (25·30 + 25·20)/2500.
+        let mut counted = Agreement::default();
+        for (first, second, times) in [
+            (false, false, 20),
+            (false, true, 5),
+            (true, false, 10),
+            (true, true, 15),
+        ] {
+            (0..times).for_each(|_| counted.add(first, second));
+        }
+        assert!((counted.kappa().unwrap() - 0.4).abs() < 1e-12);
+        assert_eq!((counted.pairs(), counted.observed()), (50.0, Some(0.7)));
+        // sklearn.metrics.cohen_kappa_score 1.9.1 of the same pairs.
+        for (counts, expected) in [
+            ([[45, 15], [25, 15]], 0.130_434_782_608_695_68),
+            ([[118, 5], [2, 0]], -0.023_391_812_865_497_075),
+            ([[3, 9], [7, 1]], -0.6),
+            ([[7, 0], [0, 2]], 1.0),
+            ([[0, 4], [0, 0]], 0.0),
+        ] {
+            let kappa = agreement(counts).kappa().unwrap();
+            assert!((kappa - expected).abs() < 1e-12, "{counts:?}: {kappa}");
+        }
+        // There it is NaN.
+        assert_eq!(agreement([[9, 0], [0, 0]]).kappa(), None);
+        assert_eq!(Agreement::default().kappa(), None);
+        assert_eq!(Agreement::default().observed(), None);
+    }
+
+    #[test]
+    fn kappa_has_an_interval_over_items() {
+        // Two items, resampled: both, or one of them twice. Kappas: 1 of the first alone, −1 of the
+        // second, and 0 of both (p_o = 1/2 = p_e), with probabilities 1/4, 1/4, 1/2.
+        let items = [agreement([[2, 0], [0, 2]]), agreement([[0, 2], [2, 0]])];
+        let estimate = bootstrap_kappa(&items, 3).unwrap();
+        assert_eq!(
+            (estimate.mean, estimate.low, estimate.high, estimate.n),
+            (0.0, -1.0, 1.0, 2)
+        );
+        // Items without pairs change nothing; pairs that always agree on both answers have no width.
+        let same = vec![agreement([[3, 0], [0, 1]]); 8];
+        let padded: Vec<Agreement> = same.iter().copied().chain([Agreement::default()]).collect();
+        let estimate = bootstrap_kappa(&padded, 1).unwrap();
+        assert_eq!((estimate.low, estimate.high, estimate.n), (1.0, 1.0, 8));
+        assert_eq!(bootstrap_kappa(&[agreement([[9, 0], [0, 0]])], 1), None);
+        assert_eq!(bootstrap_kappa(&[], 1), None);
     }
 
     #[test]

@@ -160,7 +160,10 @@ impl Column {
     }
 
     /// For cells with an interval, or a missing one.
-    pub(crate) fn interval(heading: &'static str, name: &'static str) -> Column {
+    pub(crate) fn interval(
+        heading: impl Into<Cow<'static, str>>,
+        name: impl Into<Cow<'static, str>>,
+    ) -> Column {
         Column {
             interval: true,
             ..Column::new(heading, name)

@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use arrow::array::AsArray;
-use arrow::datatypes::DataType;
-
 use crate::Error;
 use crate::columns::Columns;
 use crate::language;
-use crate::results::{Label, Results, list};
+use crate::results::{Label, Results, list_some};
 use crate::study::Study;
 use crate::table::{Cell, Column, Table};
 
@@ -43,7 +40,7 @@ impl Beyond {
             return Ok(Beyond::default());
         }
         let mut files = Vec::new();
-        for path in list(&folder)? {
+        for path in list_some(&folder)? {
             let file = File::read(&path)?;
             if results.models.iter().all(|model| model.label != file.label) {
                 return Err(Error::Read {
@@ -151,9 +148,7 @@ impl File {
         let language = columns.text("language")?;
         let key = |row: usize| format!("{} {}, language {}", set[row], item[row], language[row]);
         let nll = columns.optional_number("nll", key)?;
-        let correct = columns.column("correct", &DataType::Boolean, |column| {
-            column.as_boolean().iter().collect()
-        })?;
+        let correct = columns.optional_truth("correct")?;
         let mut values = BTreeMap::new();
         for row in 0..set.len() {
             let wrong = |column, found: &str, expected: &str| {

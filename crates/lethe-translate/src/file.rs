@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use lethe_corpus::Language;
+use lethe_service::Failure;
 use serde::Deserialize;
 
-use crate::{Error, Failure, Provider, Request};
+use crate::{Error, Provider, Request};
 
 /// Ready translations in a JSON Lines file: `{"item": "sport-01", "language": "de", "texts":
 /// {"/article": "…", "/detail/real": "…", …}}`, one line per row, the keys being places in the

@@ -8,24 +8,21 @@
 //! Every row is one request. Names and the detail's slot are taken out before it is sent and put
 //! back when they have all returned ([`row`]); the row is then checked against every rule of
 //! the corpus. What fails is asked for again, with the reasons, and in the end listed and not
-//! written. What passed is kept in a [`Cache`] under the hash of all that was asked, so that
+//! written. What passed is kept in a
+//! [`Cache`](lethe_service::Cache) under the hash of all that was asked, so that
 //! nothing is paid for twice and a stopped run goes on where it was.
 //!
 //! To add a provider, implement [`Provider`] in a file of its own.
 
-mod cache;
 mod file;
-mod http;
 mod libretranslate;
 mod openai;
 mod provider;
 pub mod row;
 mod run;
 
-pub use cache::Cache;
 pub use file::File;
-pub use http::Limits;
 pub use libretranslate::LibreTranslate;
 pub use openai::{OpenAi, PROMPT};
-pub use provider::{Failure, Provider, Request};
+pub use provider::{Provider, Request};
 pub use run::{Error, Estimate, Failed, Job, Outcome, Progress, estimate, translate};

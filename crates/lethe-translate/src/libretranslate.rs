@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use lethe_service::{Client, Failure, Limits};
 use serde_json::json;
 
-use crate::http::Client;
-use crate::{Failure, Limits, Provider, Request};
+use crate::{Provider, Request};
 
 /// A LibreTranslate server. It knows English, German, French, Chinese, Russian and Urdu.
 pub struct LibreTranslate {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use lethe_service::{Chat, Failure, Limits, Message, Structure};
+use serde_json::json;
 
-use crate::http::Client;
-use crate::{Failure, Limits, Provider, Request};
+use crate::{Provider, Request};
 
 /// What the model is told. Its first line's version is a part of what translations are kept under.
 pub const PROMPT: &str = include_str!("../prompts/translate-v1.txt");
@@ -15,10 +15,7 @@ const VERSION: u32 = 1;
 
 /// A chat model at an OpenAI-compatible endpoint.
 pub struct OpenAi {
-    url: String,
-    model: String,
-    key: Option<String>,
-    client: Client,
+    chat: Chat,
 }
 
 impl OpenAi {
@@ -27,17 +24,15 @@ impl OpenAi {
     #[must_use]
     pub fn new(base: &str, model: &str, key: Option<String>, limits: Limits) -> OpenAi {
         OpenAi {
-            url: format!("{}/chat/completions", base.trim_end_matches('/')),
-            model: model.to_owned(),
-            key,
-            client: Client::new(limits),
+            chat: Chat::new(base, model, key, limits),
         }
     }
 }
 
 impl Provider for OpenAi {
     fn identity(&self) -> String {
-        format!("openai {} {} prompt {VERSION}", self.url, self.model)
+        let (url, model) = (self.chat.url(), self.chat.model());
+        format!("openai {url} {model} prompt {VERSION}")
     }
 
     fn translate(&self, request: &Request) -> Result<BTreeMap<String, String>, Failure> {
@@ -47,40 +42,17 @@ impl Provider for OpenAi {
         if !request.complaints.is_empty() {
             asked["complaints"] = json!(request.complaints);
         }
-        let body = json!({
-            "model": self.model,
-            "messages": [
-                {"role": "system", "content": PROMPT},
-                {"role": "user", "content": asked.to_string()},
-            ],
-            "response_format": {"type": "json_object"},
+        let answered = self.chat.ask(&Message {
+            system: PROMPT,
+            user: &asked.to_string(),
+            schema: None,
+            structure: Structure::Object,
+            temperature: None,
         });
-        let answer = self.client.post(&self.url, self.key.as_deref(), &body)?;
-        let choice = &answer["choices"][0];
-        let Some(content) = choice["message"]["content"].as_str() else {
-            return Err(Failure::passing(format!(
-                "{}: the answer has no choices[0].message.content: {}",
-                self.url,
-                short(&answer)
-            )));
-        };
-        if choice["finish_reason"] == "length" {
-            return Err(Failure::Unanswered(
-                "the answer is longer than the model may write".to_owned(),
-            ));
-        }
-        // Some models put JSON between fences although they are told not to.
-        let bare = content.trim();
-        let bare = bare
-            .strip_prefix("```json")
-            .or_else(|| bare.strip_prefix("```"))
-            .unwrap_or(bare);
-        let bare = bare.strip_suffix("```").unwrap_or(bare);
-        serde_json::from_str(bare)
-            .map_err(|e| Failure::passing(format!("the model's answer is no object of texts: {e}")))
+        // The next answer to the same request may be an object of texts.
+        answered.map_err(|failure| match failure {
+            Failure::Malformed(reason) => Failure::passing(reason),
+            other => other,
+        })
     }
-}
-
-fn short(value: &Value) -> String {
-    value.to_string().chars().take(200).collect()
 }

@@ -1,9 +1,9 @@
 //! What a translation service is to this crate.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use lethe_corpus::Language;
+use lethe_service::Failure;
 
 /// The texts of one row.
 #[derive(Debug, Clone, Copy)]
@@ -19,41 +19,6 @@ pub struct Request<'a> {
     pub texts: &'a BTreeMap<String, String>,
     /// What was wrong with an earlier answer.
     pub complaints: &'a [String],
-}
-
-/// Why a request was not answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// It may be answered later: too many requests, a server's error, a time-out, an answer cut
-    /// short. A server may say when.
-    Passing {
-        /// What happened.
-        reason: String,
-        /// How long the server wants to be left alone.
-        after: Option<Duration>,
-    },
-    /// This request gets no better answer.
-    Unanswered(String),
-    /// No request will be answered: a wrong key, an unknown model, an unsupported language.
-    Lasting(String),
-}
-
-impl Failure {
-    /// May be answered later.
-    pub(crate) fn passing(reason: impl Into<String>) -> Failure {
-        Failure::Passing {
-            reason: reason.into(),
-            after: None,
-        }
-    }
-
-    pub(crate) fn reason(&self) -> &str {
-        match self {
-            Failure::Passing { reason, .. }
-            | Failure::Unanswered(reason)
-            | Failure::Lasting(reason) => reason,
-        }
-    }
 }
 
 /// A translation service.

@@ -7,13 +7,13 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use backon::{BlockingRetryable, ExponentialBuilder};
 use lethe_corpus::{Item, Language, SourceText};
+use lethe_service::{Cache, Failure, Retry};
 use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::row::Parts;
-use crate::{Cache, Failure, Provider, Request};
+use crate::{Provider, Request};
 
 /// The errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +137,18 @@ struct Task<'a> {
     parts: Parts,
 }
 
+impl Task<'_> {
+    /// All that a translator is asked, which is what its translations are kept under.
+    fn asked<'a>(&'a self, identity: &'a str, from: Language) -> Vec<&'a str> {
+        let texts = self.parts.texts.iter();
+        let texts = texts.flat_map(|(key, text)| [key.as_str(), text]);
+        [identity, from.code(), self.to.code()]
+            .into_iter()
+            .chain(texts)
+            .collect()
+    }
+}
+
 fn tasks<'a>(source: &'a SourceText, job: &Job) -> Result<Vec<Task<'a>>, Error> {
     let mut tasks = Vec::new();
     for &to in &job.to {
@@ -166,8 +178,9 @@ pub fn estimate(
     let mut out = Estimate::default();
     for task in tasks(source, job)? {
         out.rows += 1;
-        let languages = (source.language(), task.to);
-        match cache.get(&provider.identity(), languages, &task.parts.texts) {
+        let kept: Option<BTreeMap<String, String>> =
+            cache.get(&task.asked(&provider.identity(), source.language()));
+        match kept {
             Some(_) if provider.is_remote() => out.cached += 1,
             _ => {
                 let texts = task.parts.texts.values();
@@ -275,10 +288,10 @@ impl Worker<'_> {
     /// None once the service has refused.
     fn row(&self, task: &Task) -> Result<Option<Row>, Error> {
         let identity = self.provider.identity();
-        let languages = (self.source.language(), task.to);
+        let asked = task.asked(&identity, self.source.language());
         let texts = &task.parts.texts;
         if self.provider.is_remote()
-            && let Some(kept) = self.cache.get(&identity, languages, texts)
+            && let Some(kept) = self.cache.get(&asked)
             && let Ok(good) = self.judge(task, &kept)
         {
             return Ok(Some(Row {
@@ -298,7 +311,11 @@ impl Worker<'_> {
                 texts,
                 complaints: &complaints,
             };
-            let translated = match self.ask(&request) {
+            let retry = Retry {
+                times: self.job.retries,
+                wait: self.job.wait,
+            };
+            let translated = match retry.call(|| self.provider.translate(&request)) {
                 Ok(translated) => translated,
                 Err(Failure::Lasting(reason)) => {
                     self.refused.get_or_init(|| reason);
@@ -312,9 +329,9 @@ impl Worker<'_> {
             match self.judge(task, &translated) {
                 Ok(good) => {
                     if self.provider.is_remote() {
-                        let kept = self.cache.put(&identity, languages, texts, &translated);
+                        let kept = self.cache.put(&asked, &translated);
                         kept.map_err(|e| Error::Write {
-                            path: PathBuf::from("the cache of translations"),
+                            path: self.cache.folder().to_path_buf(),
                             reason: e.to_string(),
                         })?;
                     }
@@ -333,29 +350,6 @@ impl Worker<'_> {
             good: Err(complaints),
             cached: false,
         }))
-    }
-
-    /// Sends a request, and again while it fails in passing.
-    fn ask(&self, request: &Request) -> Result<BTreeMap<String, String>, Failure> {
-        let waits = ExponentialBuilder::default()
-            .with_min_delay(self.job.wait)
-            .with_max_delay(Duration::from_secs(60).max(self.job.wait))
-            .with_max_times(self.job.retries)
-            .with_jitter();
-        let send = || self.provider.translate(request);
-        send.retry(waits)
-            .when(|failure| matches!(failure, Failure::Passing { .. }))
-            .notify(|failure, wait| {
-                tracing::warn!("{}; again in {wait:.1?}", failure.reason());
-                // A server that says when is not asked before.
-                if let Failure::Passing {
-                    after: Some(after), ..
-                } = failure
-                {
-                    std::thread::sleep(after.saturating_sub(wait));
-                }
-            })
-            .call()
     }
 
     /// The row, if it is whole and keeps every rule.

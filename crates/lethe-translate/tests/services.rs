@@ -1,6 +1,9 @@
 //! Translation against real servers in this process, which also misbehave.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../lethe-service/tests/server/mod.rs"]
+mod server;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -8,13 +11,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lethe_corpus::{Corpus, Language, SourceText};
+use lethe_service::{Cache, Limits};
 use lethe_translate::row::Parts;
 use lethe_translate::{
-    Cache, Error, Estimate, File, Job, LibreTranslate, Limits, OpenAi, Outcome, Provider, estimate,
-    translate,
+    Error, Estimate, File, Job, LibreTranslate, OpenAi, Outcome, Provider, estimate, translate,
 };
 use serde_json::{Value, json};
-use tiny_http::{Header, Response, Server};
+use server::{Answer, serve};
 
 const ITEMS: [&str; 3] = ["sport-05", "sport-06", "science-09"];
 
@@ -100,96 +103,6 @@ fn numbered(mut text: String, names: &Value) -> String {
         text = text.replace(known[at], &format!("{{{}}}", at + 1));
     }
     text
-}
-
-/// What a server does with a request: a status, headers and a body after a while, or nothing.
-struct Answer {
-    status: u16,
-    retry_after: Option<u64>,
-    body: String,
-    delay: Duration,
-    /// How many of the body's bytes are sent before the connection ends.
-    cut: Option<usize>,
-}
-
-impl Answer {
-    fn ok(body: &Value) -> Answer {
-        Answer {
-            status: 200,
-            retry_after: None,
-            body: body.to_string(),
-            delay: Duration::ZERO,
-            cut: None,
-        }
-    }
-
-    fn status(status: u16) -> Answer {
-        Answer {
-            status,
-            body: json!({"error": {"message": format!("this is a {status}")}}).to_string(),
-            ..Answer::ok(&Value::Null)
-        }
-    }
-
-    fn chat(texts: &BTreeMap<String, String>) -> Answer {
-        let content = serde_json::to_string(texts).unwrap();
-        Answer::ok(
-            &json!({"choices": [{"message": {"content": content}, "finish_reason": "stop"}]}),
-        )
-    }
-}
-
-type Seen = Arc<Mutex<Vec<(String, Value, Instant)>>>;
-
-/// A server that answers every request by `answer(number, body)`; what it was asked.
-fn serve(answer: impl Fn(usize, &Value) -> Answer + Send + Sync + 'static) -> (String, Seen) {
-    let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
-    let address = format!("http://{}", server.server_addr());
-    let seen: Seen = Arc::default();
-    let answer = Arc::new(answer);
-    for _ in 0..4 {
-        let (server, seen, answer) = (Arc::clone(&server), Arc::clone(&seen), Arc::clone(&answer));
-        std::thread::spawn(move || {
-            for mut request in server.incoming_requests() {
-                let body: Value = serde_json::from_reader(request.as_reader()).unwrap();
-                let number = {
-                    let mut seen = seen.lock().unwrap();
-                    let authorised = request
-                        .headers()
-                        .iter()
-                        .find(|h| h.field.equiv("Authorization"));
-                    let key = authorised.map(|h| h.value.to_string()).unwrap_or_default();
-                    let at = format!("{} {key}", request.url());
-                    seen.push((at, body.clone(), Instant::now()));
-                    seen.len() - 1
-                };
-                let Answer {
-                    status,
-                    retry_after,
-                    body,
-                    delay,
-                    cut,
-                } = answer(number, &body);
-                std::thread::sleep(delay);
-                if let Some(cut) = cut {
-                    // The head promises more than comes.
-                    let mut stream = request.into_writer();
-                    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                    let _ = stream.write_all(head.as_bytes());
-                    let _ = stream.write_all(&body.as_bytes()[..cut]);
-                    continue;
-                }
-                let mut response = Response::from_string(body).with_status_code(status);
-                if let Some(seconds) = retry_after {
-                    let header = Header::from_bytes("Retry-After", seconds.to_string()).unwrap();
-                    response = response.with_header(header);
-                }
-                // A client that gave up does not read it.
-                let _ = request.respond(response);
-            }
-        });
-    }
-    (address, seen)
 }
 
 /// The texts in a chat request.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Tensor;
-use lethe_model::{LanguageModel, LoraConfig, Network, Sequence};
+use lethe_model::{LanguageModel, LoraConfig, Network, Precision, Sequence};
 use lethe_train::{
     Example, MicroBatch, Named, Objective, OptimizerConfig, Resume, TrainConfig, Trained, Verdict,
     train_resumable,
@@ -73,6 +73,10 @@ pub struct UnlearnConfig {
     pub batch: usize,
     /// AdamW, schedule, clipping.
     pub optimizer: OptimizerConfig,
+    /// In what precision dense layers multiply in the training steps, the policy's and the reference's;
+    /// what is measured on the way is in `f32`.
+    #[serde(default)]
+    pub precision: Precision,
     /// When it ends.
     pub stop: StopRule,
     /// Train adapters instead of all weights. The reference is then the same weights without them.
@@ -96,6 +100,7 @@ impl UnlearnConfig {
         UnlearnConfig {
             batch,
             optimizer,
+            precision: Precision::F32,
             stop,
             lora: None,
             only: None,
@@ -542,6 +547,7 @@ pub fn unlearn(
         passes: limit.div_ceil(steps_in_pass),
         batch: config.batch,
         optimizer: config.optimizer.clone(),
+        precision: config.precision,
         lora: config.lora.clone(),
         only: config.only.clone(),
         ..TrainConfig::default()
@@ -564,7 +570,15 @@ pub fn unlearn(
         measured: vec![first],
         kept: keeps.then(|| (first, model.network.clone())),
     };
-    let objective = objective(model, method, sets, &forget, alternatives, run);
+    let objective = objective(
+        model,
+        method,
+        sets,
+        &forget,
+        alternatives,
+        config.precision,
+        run,
+    );
     let mut trained = Trained::default();
     let go = observe(0, Some((&first, &model.network)));
     if !reached && limit > 0 && go == Verdict::Continue {
@@ -680,8 +694,11 @@ fn objective<'a>(
     sets: &Forgetting<'a>,
     forget: &[Example],
     alternatives: Vec<Vec<Sequence>>,
+    precision: Precision,
     run: Run,
 ) -> MethodObjective<'a> {
+    let network = model.network.clone().without_gradients();
+    let network = network.with_precision(precision);
     let reference = method
         .strategy
         .needs()
@@ -691,7 +708,7 @@ fn objective<'a>(
     if method.strategy.needs().reference == Reference::LogProbabilities {
         let forget: Vec<Sequence> = forget.iter().map(|e| e.sequence.clone()).collect();
         let all: Vec<Sequence> = alternatives.iter().flatten().cloned().collect();
-        losses = ReferenceLosses::of(&model.network, &forget, &all);
+        losses = ReferenceLosses::of(&network, &forget, &all);
     }
     let mut known = losses
         .alternatives
@@ -704,8 +721,7 @@ fn objective<'a>(
         .collect();
     MethodObjective {
         method,
-        reference: (reference == Reference::Network)
-            .then(|| model.network.clone().without_gradients()),
+        reference: (reference == Reference::Network).then_some(network),
         losses,
         alternatives,
         retain: sets.retain,

@@ -232,10 +232,19 @@ impl Study {
         // What it would say is not read.
         let config = AskConfig {
             new_tokens: 0,
+            samples: 0,
             ..self.preset.eval
         };
         let spoken = &self.preset.corpus.languages;
-        let answers = ask(model, &self.reported(corpus)?, spoken, &config, &|_, _| {})?;
+        let reported = self.reported(corpus)?;
+        let answers = ask(
+            model,
+            &reported,
+            spoken,
+            &config,
+            self.preset.seed,
+            &|_, _| {},
+        )?;
         let [held_out, _] = self.unseen(corpus);
         let held = perplexity(model, &self.real_articles(corpus, &held_out))?;
         let of_language = |language: &Language| {

@@ -29,12 +29,15 @@ impl Default for Limits {
     }
 }
 
-pub(crate) struct Client {
+/// Sends JSON to a service, and keeps its distance.
+pub struct Client {
     agent: Agent,
     limiter: Option<DefaultDirectRateLimiter>,
 }
 
 impl Client {
+    /// A client that keeps these limits.
+    #[must_use]
     pub fn new(limits: Limits) -> Client {
         let agent = Agent::config_builder()
             .timeout_global(Some(limits.timeout))
@@ -47,6 +50,10 @@ impl Client {
     }
 
     /// Posts JSON and reads JSON.
+    ///
+    /// # Errors
+    /// [`Failure::Passing`] for what may be answered later, [`Failure::Unanswered`] for a request
+    /// that the service will not take, [`Failure::Lasting`] for everything else.
     pub fn post(&self, url: &str, key: Option<&str>, body: &Value) -> Result<Value, Failure> {
         while let Some(limiter) = &self.limiter {
             match limiter.check() {
