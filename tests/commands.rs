@@ -29,7 +29,7 @@ fn smoke() -> &'static Path {
             "--set",
             "unlearn.scopes=[\"source\"]",
             "--set",
-            "evaluate.utility=true",
+            "eval.utility=true",
         ]));
         assert!(finished.success, "{}", finished.all());
         folder
@@ -347,13 +347,17 @@ fn bad_inputs_of_ask_and_eval_say_what_is_wrong() {
     };
     labelled(&["--stage", "tuned"], &["--source"]);
     labelled(&["--scope", "source"], &["--scope", "base"]);
+    labelled(
+        &["--stage", "oracle", "--source", "en"],
+        &["--source", "oracle"],
+    );
     labelled(&["--label", "a/b"], &["a/b", "slash"]);
     let preset = [
         "reproduce",
         "--preset",
         "smoke",
         "--set",
-        "evaluate.utilty=true",
+        "eval.utilty=true",
     ];
     refused(&preset, &["utilty", "utility"]);
     let asked = ask(&["--model", base.to_str().unwrap()], " \n");

@@ -64,12 +64,16 @@ fn a_run_is_judged_by_aliases_a_chat_model_and_people() {
     assert_eq!(samples.null_count(), 3 * 9 * 2);
     let page = || std::fs::read_to_string(out.join("report/index.html")).unwrap();
     assert!(page().contains("2 drawn at temperature 0.8"));
+    // Measures are of the greedy answers alone, and have a section of their own.
+    let measures = read(&out.join("results/measures/tuned-de.parquet"));
+    assert_eq!(measures.num_rows(), 3 * 9 * 2);
+    assert!(page().contains("id=\"measures\"") && page().contains("id=\"judged\""));
     assert!(!page().contains("agreement.csv"));
 
     let finished = judge(&out, &[]);
     assert!(finished.success, "{}", finished.all());
     let judged = read(&out.join("results/judgements/alias.parquet"));
-    assert_eq!(judged.num_rows(), 4 * 3 * 9 * 2 * 3);
+    assert_eq!(judged.num_rows(), 5 * 3 * 9 * 2 * 3);
 
     // A judge that finds the fake in every answer that begins with a vowel.
     let (address, seen) = serve(|_, body| {
@@ -114,7 +118,7 @@ fn a_run_is_judged_by_aliases_a_chat_model_and_people() {
     );
     let file = out.join("results/judgements/openai-org-judge-1.parquet");
     let judged = read(&file);
-    assert_eq!(judged.num_rows(), 4 * 3 * 2 * 2 * 3);
+    assert_eq!(judged.num_rows(), 5 * 3 * 2 * 2 * 3);
     let hash = judged.column_by_name("prompt_sha256").unwrap();
     assert_eq!(hash.as_string::<i32>().value(0).len(), 64);
     assert_eq!(judged.column_by_name("fake").unwrap().null_count(), 0);

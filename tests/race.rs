@@ -53,6 +53,22 @@ const SMALL: [&str; 12] = [
     "0.5",
 ];
 
+/// Settings of the evaluation, none of which a comparison knows.
+const EVALUATED: [&str; 12] = [
+    "--set",
+    "eval.samples=2",
+    "--set",
+    "eval.temperature=0.5",
+    "--set",
+    "eval.oracle=false",
+    "--set",
+    "eval.wrong_answers=1",
+    "--set",
+    "eval.articles=0",
+    "--set",
+    "eval.new_tokens=2",
+];
+
 #[test]
 fn strategies_are_compared_cached_and_repeat_themselves() {
     let folder = tempfile::tempdir().unwrap();
@@ -147,11 +163,9 @@ fn strategies_are_compared_cached_and_repeat_themselves() {
     let html = std::fs::read_to_string(out.join("race-report/index.html")).unwrap();
     assert!(html.contains("<svg") && html.contains("located+kl"));
 
-    // Again with one more: what is there is found.
-    let more = compare(
-        &out,
-        &[&SMALL[..4], &["located+kl", "wga", "--scopes", "source"]].concat(),
-    );
+    // Again with one more: what is there is found, however models are evaluated otherwise.
+    let more = ["located+kl", "wga", "--scopes", "source"];
+    let more = compare(&out, &[&SMALL[..4], &more, &EVALUATED].concat());
     assert!(more.success, "{}", more.all());
     // Corpus, instruct, tuned, two references, and two of three entries.
     assert_eq!(
@@ -164,8 +178,8 @@ fn strategies_are_compared_cached_and_repeat_themselves() {
     // Elsewhere with the same seed, where nothing is found: bit for bit the same scores.
     let elsewhere = folder.path().join("second");
     let part = [&SMALL[..4], &["--scopes", "source"]].concat();
-    for out in [&out, &elsewhere] {
-        let finished = compare(out, &part);
+    for (out, set) in [(&out, &EVALUATED[..0]), (&elsewhere, &EVALUATED)] {
+        let finished = compare(out, &[&part, set].concat());
         assert!(finished.success, "{}", finished.all());
     }
     let bytes = |out: &Path| std::fs::read(out.join("race/scores.parquet")).unwrap();

@@ -11,9 +11,10 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, UInt32Type};
 use command::{read, run, xtask};
 
-const MODELS: [&str; 10] = [
+const MODELS: [&str; 11] = [
     "base",
     "instruct",
+    "oracle",
     "tuned-en",
     "tuned-de",
     "unlearned-en-english",
@@ -33,6 +34,59 @@ fn texts<'a>(batch: &'a RecordBatch, column: &str) -> Vec<&'a str> {
         .iter()
         .map(Option::unwrap_or_default)
         .collect()
+}
+
+/// The measures' files, as their schema is documented.
+fn check_measures(results: &Path, model: &str) {
+    let names = |batch: &RecordBatch| -> Vec<String> {
+        let schema = batch.schema();
+        schema.fields().iter().map(|f| f.name().clone()).collect()
+    };
+    let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
+    let numbers = |batch: &RecordBatch, column: &str| -> Vec<Option<f64>> {
+        let column = batch.column_by_name(column).unwrap();
+        column.as_primitive::<Float64Type>().iter().collect()
+    };
+    let measures = read(&results.join(format!("measures/{model}.parquet")));
+    assert_eq!(
+        names(&measures),
+        words(
+            "model stage source strategy scope seed item language probe probability_real \
+             probability_fake log_truth_ratio wrong_answers rouge_real rouge_fake chrf_real \
+             chrf_fake in_language invalid untuned_nll gibberish"
+        )
+    );
+    assert_eq!(measures.num_rows(), 3 * 9 * 2);
+    // The same numbers as the answers have: e to the mean log-probability per token.
+    let answers = read(&results.join(format!("answers/{model}.parquet")));
+    for (probability, logprob) in [
+        ("probability_real", "logprob_real"),
+        ("probability_fake", "logprob_fake"),
+    ] {
+        let logprobs = numbers(&answers, logprob);
+        for (p, log_p) in numbers(&measures, probability).into_iter().zip(logprobs) {
+            assert_eq!(p, log_p.map(f64::exp));
+        }
+    }
+    // The fake answer is a wrong one, and so is at least one other item's fact.
+    let ratios = numbers(&measures, "log_truth_ratio");
+    assert!(ratios.iter().all(Option::is_some));
+
+    let articles = read(&results.join(format!("articles/{model}.parquet")));
+    assert_eq!(
+        names(&articles),
+        words(
+            "model stage source strategy scope seed item language member tokens \
+             exact_memorisation extraction_strength loss zlib min_k min_k_plus_plus"
+        )
+    );
+    // Two members and the one held-out item, in nine languages.
+    let members = articles.column_by_name("member").unwrap().as_boolean();
+    assert_eq!((members.len(), members.true_count()), (27, 18));
+    let loss = numbers(&articles, "loss").into_iter();
+    for (loss, least) in loss.zip(numbers(&articles, "min_k")) {
+        assert!(loss.unwrap() > 0.0 && least.unwrap() > loss.unwrap());
+    }
 }
 
 fn check_answers(path: &Path, model: &str) {
@@ -103,6 +157,7 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     assert!(first.stdout.contains("report: "), "{}", first.stdout);
     for model in MODELS {
         check_answers(&out.join(format!("results/answers/{model}.parquet")), model);
+        check_measures(&out.join("results"), model);
         let held_out = read(&out.join(format!("results/perplexity/{model}.parquet")));
         assert_eq!(
             held_out.num_rows(),
@@ -137,6 +192,16 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
         "{}",
         first.stdout
     );
+    // German fakes come with the real English articles, English ones alone.
+    for (file, expected) in [
+        ("run.json", "\"de\": \"oracle\""),
+        ("run.json", "\"en\": \"instruct\""),
+    ] {
+        let text = std::fs::read_to_string(out.join(file)).unwrap();
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    let csv = std::fs::read_to_string(out.join("report/tables/measures-forgetting.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 11 * 9);
     let run_json = std::fs::read_to_string(out.join("run.json")).unwrap();
     let info: serde_json::Value = serde_json::from_str(&run_json).unwrap();
     assert_eq!(info["unlearning"].as_array().unwrap().len(), 6);
@@ -152,7 +217,7 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     assert!(again.success, "{}", again.all());
     assert_eq!(
         again.stderr.matches("cached").count(),
-        1 + 1 + 2 + 6 + 10,
+        1 + 1 + 1 + 2 + 6 + 11,
         "{}",
         again.stderr
     );
@@ -163,7 +228,7 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     assert!(changed.success, "{}", changed.all());
     assert_eq!(
         changed.stderr.matches("cached").count(),
-        1 + 1 + 2 + 6,
+        1 + 1 + 1 + 2 + 6,
         "{}",
         changed.stderr
     );

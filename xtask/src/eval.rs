@@ -1,4 +1,4 @@
-//! `eval --model`: everything that a run measures of a model, of any model.
+//! `eval --model`: answers, perplexity and utility, which a run measures of its models, of any model.
 
 use std::path::{Path, PathBuf};
 
@@ -81,6 +81,7 @@ struct One {
 enum Stage {
     Base,
     Instruct,
+    Oracle,
     Tuned,
     Unlearned,
 }
@@ -135,6 +136,7 @@ impl Stage {
         match self {
             Stage::Base => "base",
             Stage::Instruct => "instruct",
+            Stage::Oracle => "oracle",
             Stage::Tuned => "tuned",
             Stage::Unlearned => "unlearned",
         }
@@ -205,7 +207,7 @@ fn questions(one: &One, run: &Run) -> Result<Questions> {
         }),
         probed: sample(choice.probe)?,
         languages,
-        config: preset.eval,
+        config: preset.eval.ask(),
         seed: preset.seed,
         what: format!("preset {name}"),
     })

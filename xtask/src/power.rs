@@ -69,7 +69,12 @@ fn plan(preset: &Preset) -> Result<Plan> {
     if preset.instruct.is_some() {
         models.push(model("instruct", None, None));
     }
-    for &source in &preset.learn.sources {
+    let learn = &preset.learn;
+    let mut sources = learn.sources.iter();
+    if preset.eval.oracle && sources.any(|&source| learn.real_passes_beside(source) > 0) {
+        models.push(model("oracle", None, None));
+    }
+    for &source in &learn.sources {
         models.push(model("tuned", Some(source), None));
         for scope in LanguageScope::distinct(&preset.scopes()?, source) {
             models.push(model("unlearned", Some(source), Some(&scope)));
@@ -233,4 +238,30 @@ fn said(assumed: &Assumed, rows: &[Row], options: &Options) -> String {
          than a share can differ)."
     ));
     out.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_oracle_is_planned_where_a_run_trains_one() {
+        let stages = |overrides: &[&str]| -> Vec<String> {
+            let overrides: Vec<String> = overrides.iter().map(|&set| set.to_owned()).collect();
+            let (_, _, preset) = Preset::load("smoke", &overrides).expect("it is good");
+            let models = plan(&preset).expect("it is good").models;
+            models.into_iter().map(|model| model.stage).collect()
+        };
+        let planned = stages(&[]);
+        assert_eq!(planned[..4], ["base", "instruct", "oracle", "tuned"]);
+        let has_one = |overrides: &[&str]| stages(overrides).contains(&"oracle".to_owned());
+        assert!(!has_one(&["eval.oracle=false"]));
+        // English fakes are learned alone: without them nothing is learned.
+        assert!(!has_one(&["learn.sources=[\"en\"]"]));
+        assert!(has_one(&[
+            "learn.sources=[\"en\"]",
+            "learn.real_for_english=true"
+        ]));
+        assert!(!has_one(&["learn.real_passes=0"]));
+    }
 }

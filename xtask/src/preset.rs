@@ -30,25 +30,72 @@ pub struct Preset {
     pub learn: Learn,
     /// The paper's unlearning.
     pub unlearn: Unlearn,
-    /// How answers are taken.
+    /// How models are measured.
     #[serde(default)]
-    pub eval: AskConfig,
-    /// What is measured beside the answers.
-    #[serde(default)]
-    pub evaluate: Evaluate,
+    pub eval: Evaluation,
     /// How much worse than before counts as still answering.
     pub margins: Margins,
     /// How strategies are compared (`compare`); only then is it needed.
     pub race: Option<Race>,
 }
 
-/// What is measured beside the answers.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+/// How models are measured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Evaluate {
-    /// What a model makes of text beyond the corpus ([`lethe_eval::utility`]). A trimmed vocabulary
+pub struct Evaluation {
+    /// Prompts computed together.
+    pub batch: usize,
+    /// The longest answer, in tokens.
+    pub new_tokens: usize,
+    /// Wrong answers, beside the fake one, that the truth ratio is measured with.
+    pub wrong_answers: usize,
+    /// Answers drawn at random for every probe, beside the greedy one.
+    pub samples: usize,
+    /// What the logits are divided by for them; above 0.
+    pub temperature: f64,
+    /// Of how many items a model reads the fake articles in every language, for what it has by heart
+    /// of them; 0 for none.
+    pub articles: usize,
+    /// Whether an oracle is trained: what tuning comes to without the fakes.
+    pub oracle: bool,
+    /// Whether models read text beyond the corpus ([`lethe_eval::utility`]). A trimmed vocabulary
     /// then has its tokens too.
     pub utility: bool,
+}
+
+impl Default for Evaluation {
+    fn default() -> Self {
+        let AskConfig {
+            batch,
+            new_tokens,
+            wrong_answers,
+            samples,
+            temperature,
+        } = AskConfig::default();
+        Evaluation {
+            batch,
+            new_tokens,
+            wrong_answers,
+            samples,
+            temperature,
+            articles: 6,
+            oracle: false,
+            utility: false,
+        }
+    }
+}
+
+impl Evaluation {
+    /// How answers are taken.
+    pub fn ask(&self) -> AskConfig {
+        AskConfig {
+            batch: self.batch,
+            new_tokens: self.new_tokens,
+            wrong_answers: self.wrong_answers,
+            samples: self.samples,
+            temperature: self.temperature,
+        }
+    }
 }
 
 /// How strategies are compared: with what, and how long. The rest is as in `unlearn`.
@@ -211,6 +258,16 @@ pub struct Learn {
     pub permute_sentences: bool,
     /// The loop; its `passes` are over the fake articles.
     pub train: TrainConfig,
+}
+
+impl Learn {
+    /// How often the real English articles are read beside fakes in this language.
+    pub fn real_passes_beside(&self, source: Language) -> usize {
+        match source {
+            Language::En if !self.real_for_english => 0,
+            _ => self.real_passes,
+        }
+    }
 }
 
 /// How real and fake articles are mixed.

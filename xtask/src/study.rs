@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::{Context, Result, eyre};
 use lethe_corpus::{Article, Corpus, Language, Question, QuestionKind, Split, Version, Wording};
+use lethe_eval::metrics::{Fluency, measure, read_articles};
 use lethe_eval::{
-    ModelLabel, Utility, ask, perplexity, utility, write_answers, write_perplexity, write_utility,
+    ModelLabel, Utility, ask, perplexity, utility, write_answers, write_articles, write_measures,
+    write_perplexity, write_utility,
 };
 use lethe_model::burn::tensor::Device;
 use lethe_model::{LanguageModel, Pretrained, Sequence, store};
@@ -83,6 +85,8 @@ pub struct Study {
     stages: RefCell<Vec<StageInfo>>,
     training: RefCell<Vec<TrainingInfo>>,
     unlearning: RefCell<Vec<UnlearningInfo>>,
+    /// By source, the name of the model that tuning comes to without the fakes.
+    oracles: RefCell<BTreeMap<String, String>>,
 }
 
 /// The model that is studied, opened once.
@@ -135,6 +139,7 @@ impl Study {
             stages: RefCell::default(),
             training: RefCell::default(),
             unlearning: RefCell::default(),
+            oracles: RefCell::default(),
         })
     }
 
@@ -150,6 +155,7 @@ impl Study {
         let base = self.base(&corpus, &Vec::from_iter(needed))?;
         let mut checkpoints = self.before_fakes(&base, &corpus)?;
         let untuned = checkpoints[checkpoints.len() - 1].clone();
+        checkpoints.extend(self.oracle(&base, &untuned, &corpus)?);
         for &source in &self.preset.learn.sources {
             let tuned = self.learn(&base, &untuned, &corpus, source)?;
             checkpoints.push(tuned.clone());
@@ -165,8 +171,10 @@ impl Study {
             return Ok(None);
         }
         let mut results = Vec::new();
+        let mut judge = None;
         for checkpoint in &checkpoints {
-            results.push(self.evaluate(&base, checkpoint, &corpus)?);
+            let models = [checkpoint, &untuned];
+            results.push(self.evaluate(&base, models, &mut judge, &corpus)?);
         }
         if until < Until::Report {
             return Ok(None);
@@ -489,37 +497,10 @@ impl Study {
         let label = self.label(&format!("tuned-{source}"), "tuned", Some(source), None);
         let settings = json!([learn, source]);
         self.fine_tune(base, from, label, &settings, &|model| {
-            // Every pass is spelled out, so that each can have its own order of sentences.
-            let passes = |version, language, passes: usize| -> Result<Vec<Example>> {
-                let mut set = Vec::new();
-                for pass in 0..passes {
-                    let wording = learn.wordings[pass % learn.wordings.len()];
-                    let again = pass >= learn.wordings.len() && learn.permute_sentences;
-                    let order = again.then_some(pass as u64);
-                    let articles = probe_articles(corpus, (version, wording), &[language])?;
-                    for article in articles {
-                        let article =
-                            order.map_or(article.clone(), |seed| permuted(&article, seed));
-                        set.push(article_example(&model.tokenizer, &article)?);
-                    }
-                    for item in corpus.items.iter().filter(|i| i.split == Split::Probe) {
-                        set.extend(self.said(
-                            model,
-                            corpus,
-                            &item.id,
-                            (version, language),
-                            pass,
-                        )?);
-                    }
-                }
-                Ok(set)
-            };
-            let real_passes = match source {
-                Language::En if !learn.real_for_english => 0,
-                _ => learn.real_passes,
-            };
-            let real = passes(Version::Real, Language::En, real_passes)?;
-            let fake = passes(Version::Fake, source, learn.train.passes)?;
+            let real = (Version::Real, Language::En);
+            let real = self.passes(model, corpus, real, learn.real_passes_beside(source))?;
+            let fake = (Version::Fake, source);
+            let fake = self.passes(model, corpus, fake, learn.train.passes)?;
             let config = TrainConfig {
                 passes: 1,
                 ..learn.train.clone()
@@ -531,6 +512,69 @@ impl Study {
             sets.retain(|(examples, _)| !examples.is_empty());
             Ok(sets)
         })
+    }
+
+    /// So many passes over the articles of one version in one language, and over what is said beside
+    /// them. Every pass is spelled out, so that each can have its own order of sentences.
+    fn passes(
+        &self,
+        model: &LanguageModel,
+        corpus: &Corpus,
+        (version, language): (Version, Language),
+        passes: usize,
+    ) -> Result<Vec<Example>> {
+        let learn = &self.preset.learn;
+        let mut set = Vec::new();
+        for pass in 0..passes {
+            let wording = learn.wordings[pass % learn.wordings.len()];
+            let again = pass >= learn.wordings.len() && learn.permute_sentences;
+            let order = again.then_some(pass as u64);
+            for article in probe_articles(corpus, (version, wording), &[language])? {
+                let article = order.map_or(article.clone(), |seed| permuted(&article, seed));
+                set.push(article_example(&model.tokenizer, &article)?);
+            }
+            for item in corpus.items.iter().filter(|i| i.split == Split::Probe) {
+                set.extend(self.said(model, corpus, &item.id, (version, language), pass)?);
+            }
+        }
+        Ok(set)
+    }
+
+    /// What tuning comes to without the fakes: the real English articles alone, learned as the tuned
+    /// models learn them. A source beside which no real articles are learned needs no training for
+    /// that: its oracle is the untuned model.
+    fn oracle(
+        &self,
+        base: &Base,
+        untuned: &Checkpoint,
+        corpus: &Corpus,
+    ) -> Result<Option<Checkpoint>> {
+        if !self.preset.eval.oracle {
+            return Ok(None);
+        }
+        let learn = &self.preset.learn;
+        let label = self.label("oracle", "oracle", None, None);
+        let mut trained = false;
+        for &source in &learn.sources {
+            let real = learn.real_passes_beside(source) > 0;
+            trained |= real;
+            let oracle = if real { &label } else { &untuned.label };
+            let mut oracles = self.oracles.borrow_mut();
+            oracles.insert(source.to_string(), oracle.model.clone());
+        }
+        if !trained {
+            return Ok(None);
+        }
+        let oracle = self.fine_tune(base, untuned, label, learn, &|model| {
+            let real = (Version::Real, Language::En);
+            let config = TrainConfig {
+                passes: 1,
+                ..learn.train.clone()
+            };
+            let examples = self.passes(model, corpus, real, learn.real_passes)?;
+            Ok(vec![(examples, config)])
+        })?;
+        Ok(Some(oracle))
     }
 
     /// What a pass over the articles says of an item beside them. The cloze and the reworded
@@ -778,46 +822,63 @@ impl Study {
         corpus.articles.iter().filter(of_items).collect()
     }
 
-    /// Asks one model everything.
+    /// Asks one model everything; the untuned one, opened once for all, is the judge of what is text.
     fn evaluate(
         &self,
         base: &Base,
-        checkpoint: &Checkpoint,
+        [checkpoint, untuned]: [&Checkpoint; 2],
+        judge: &mut Option<Fluency>,
         corpus: &Corpus,
     ) -> Result<(String, PathBuf)> {
         let name = format!("eval-{}", checkpoint.label.model);
         let [held_out, _] = self.unseen(corpus);
         let languages = &self.preset.corpus.languages;
-        let settings = json!([self.preset.eval, languages, held_out, checkpoint.label]);
+        let (config, articles) = (self.preset.eval.ask(), self.preset.eval.articles);
+        let settings = json!([config, articles, languages, held_out, checkpoint.label]);
         let beyond = self.utility()?;
         let of_beyond = beyond.as_ref().map(|utility| texts_key(&utility.texts()));
-        let inputs: Vec<&str> = [checkpoint.key.as_str()]
+        let inputs: Vec<&str> = [checkpoint.key.as_str(), untuned.key.as_str()]
             .into_iter()
             .chain(of_beyond.as_deref())
             .collect();
         let done = self.cache.stage(&name, &settings, &inputs, |path| {
             let model = self.open(base, checkpoint)?;
+            let label = &checkpoint.label;
             let bar = self.console.bar(&name, "prompts");
             let reported = self.reported(corpus)?;
-            let rows = ask(
-                &model,
-                &reported,
-                languages,
-                &self.preset.eval,
-                self.preset.seed,
-                &|done, of| {
-                    bar.at(done, of, "");
-                },
-            )?;
+            let seed = self.preset.seed;
+            let rows = ask(&model, &reported, languages, &config, seed, &|done, of| {
+                bar.at(done, of, "");
+            })?;
             let held = perplexity(&model, &self.real_articles(corpus, &held_out))?;
-            write_answers(&path.join("answers.parquet"), &checkpoint.label, &rows)?;
-            write_perplexity(&path.join("perplexity.parquet"), &checkpoint.label, &held)?;
+            write_answers(&path.join("answers.parquet"), label, &rows)?;
+            write_perplexity(&path.join("perplexity.parquet"), label, &held)?;
+            let judge = match judge {
+                Some(judge) => judge,
+                None => judge.insert(Fluency::new(self.open(base, untuned)?)),
+            };
+            write_measures(
+                &path.join("measures.parquet"),
+                label,
+                &measure(&rows, judge),
+            )?;
+            if articles > 0 {
+                // Of the held-out items no stage has seen either article: what a model has by heart
+                // of their fake ones it has from elsewhere.
+                let probed = items_of(&reported, Split::Probe);
+                let members = fake_articles(corpus, &spread(&probed, articles), languages);
+                let others = fake_articles(corpus, &held_out, languages);
+                let read = read_articles(&model, &members, &others)?;
+                write_articles(&path.join("articles.parquet"), label, &read)?;
+            }
             if let Some(beyond) = &beyond {
                 let scores = utility(&model, beyond, &|done, of| bar.at(done, of, "utility"))?;
-                write_utility(&path.join("utility.parquet"), &checkpoint.label, &scores)?;
+                write_utility(&path.join("utility.parquet"), label, &scores)?;
             }
+            // Drawn answers are to the same prompts.
+            let greedy = rows.iter().filter(|row| row.sample.is_none());
             Ok(EvalRecord {
-                prompts: rows.len(),
+                prompts: greedy.count(),
             })
         })?;
         self.finished(&name, format!("{} prompts", done.record.prompts), &done);
@@ -828,7 +889,7 @@ impl Study {
     fn utility(&self) -> Result<Option<Utility>> {
         let languages = &self.preset.corpus.languages;
         let read = || Utility::read(&root().join("datasets"), languages);
-        Ok(self.preset.evaluate.utility.then(read).transpose()?)
+        Ok(self.preset.eval.utility.then(read).transpose()?)
     }
 
     /// Gathers the results and writes the report.
@@ -840,13 +901,18 @@ impl Study {
         claims: &Claims,
     ) -> Result<Summary> {
         let results = self.out.join("results");
-        for part in ["answers", "perplexity", "utility"] {
+        for part in ["answers", "perplexity", "measures", "articles", "utility"] {
             let folder = results.join(part);
             if folder.exists() {
                 std::fs::remove_dir_all(&folder)
                     .wrap_err_with(|| format!("{}: cannot renew", folder.display()))?;
             }
-            if part == "utility" && !self.preset.evaluate.utility {
+            let is_measured = match part {
+                "articles" => self.preset.eval.articles > 0,
+                "utility" => self.preset.eval.utility,
+                _ => true,
+            };
+            if !is_measured {
                 continue;
             }
             std::fs::create_dir_all(&folder)
@@ -895,6 +961,7 @@ impl Study {
             unlearning: self.unlearning.borrow().clone(),
             deviations: self.deviations(),
             margins: self.preset.margins.clone(),
+            oracles: self.oracles.borrow().clone(),
         })
     }
 
@@ -944,13 +1011,6 @@ impl Study {
              corpus (real and fake article differ in one detail), not the paper's news.",
             corpus.probe
         ));
-        if eval.samples == 0 {
-            out.push(
-                "Every probe gets its greedy answer only: the two measures are no means over drawn \
-                 answers."
-                    .to_owned(),
-            );
-        }
         if instruct.is_some() {
             out.push(format!(
                 "Before the fakes are learned, an instruct stage teaches question answering in all \
@@ -1038,11 +1098,14 @@ impl Study {
                     .to_owned(),
             );
         }
-        out.push(
-            "Answers are judged by alias match and log-probability, not by GPT-4; one greedy \
-             answer per question, not several sampled ones."
-                .to_owned(),
-        );
+        let drawn = match eval.samples {
+            0 => "no others are drawn".to_owned(),
+            count => format!("the {count} drawn beside each are in the section “Judges” only"),
+        };
+        out.push(format!(
+            "Findings and claims are of one greedy answer per question, not of several sampled ones \
+             ({drawn}), judged by alias match and log-probability, not by GPT-4."
+        ));
         out
     }
 
@@ -1060,15 +1123,7 @@ impl Study {
 impl CorpusChoice {
     /// The instruct items that no stage trains on, spread over the list.
     pub fn held_out_items(&self, corpus: &Corpus) -> Vec<String> {
-        let instruct: Vec<&str> = corpus
-            .items
-            .iter()
-            .filter(|item| item.split == Split::Instruct)
-            .map(|item| item.id.as_str())
-            .collect();
-        let every = instruct.len() / self.held_out.max(1);
-        let chosen = instruct.into_iter().step_by(every.max(1));
-        chosen.take(self.held_out).map(str::to_owned).collect()
+        spread(&items_of(corpus, Split::Instruct), self.held_out)
     }
 
     /// The items that no stage trains on: those whose perplexity is reported, and, where items are held
@@ -1102,6 +1157,31 @@ impl Sets {
             aside: &self.aside,
         }
     }
+}
+
+/// The items of one split.
+fn items_of(corpus: &Corpus, split: Split) -> Vec<&str> {
+    let items = corpus.items.iter().filter(|item| item.split == split);
+    items.map(|item| item.id.as_str()).collect()
+}
+
+/// So many of these, spread over the list.
+fn spread(items: &[&str], count: usize) -> Vec<String> {
+    let every = (items.len() / count.max(1)).max(1);
+    let chosen = items.iter().step_by(every).take(count);
+    chosen.map(|&item| item.to_owned()).collect()
+}
+
+/// The fake articles of these items in these languages.
+fn fake_articles<'a>(
+    corpus: &'a Corpus,
+    items: &[String],
+    languages: &[Language],
+) -> Vec<&'a Article> {
+    let chosen = |a: &&Article| {
+        a.is_original(Version::Fake) && items.contains(&a.item) && languages.contains(&a.language)
+    };
+    corpus.articles.iter().filter(chosen).collect()
 }
 
 fn is_probed(corpus: &Corpus, item: &str) -> bool {

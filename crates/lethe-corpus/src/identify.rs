@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 use whatlang::{Detector, Info, Lang};
 
 use crate::class::Classes;
+use crate::fold::fold;
 use crate::{Language, script};
 
 /// Frequent words of the corpus' languages, folded: those that hardly any other language has, and
@@ -61,6 +62,9 @@ const FOREIGN: &str = "van het een voor vir wat vun déi dos não uma os og att 
 /// The least share of Hausa's words in a Hausa article, and more than any other language has:
 /// those of `datasets/news` have 13 % or more in Hausa, 4 % or less in the other languages.
 const HAUSA_SHARE: f64 = 0.08;
+
+/// From so many words on a text has a share of Hausa's words that can be relied on.
+const LONG: usize = 20;
 
 /// Words of English that are none in the corpus' other languages of Latin script.
 const ENGLISH: [&str; 12] = [
@@ -292,6 +296,53 @@ pub(crate) fn short(language: Language, hits: &Hits, text: &dyn Fn() -> String) 
     contradicts(language, &info).then(|| describe(Some(&info)))
 }
 
+/// Whether an answer, or another short text, is in `language` as against the corpus' other languages.
+/// None where that cannot be told: it has no letters, mixes scripts, or is a name or a word that
+/// several languages have.
+///
+/// The script decides for the languages that have one of their own in the corpus: Chinese, Russian,
+/// Urdu and Armenian are not told from languages outside the corpus that share theirs. Among those
+/// in Latin letters frequent words decide, and from three words on whatlang where it is sure.
+#[must_use]
+pub fn is_in(language: Language, text: &str) -> Option<bool> {
+    let letters = || text.chars().filter(|c| c.is_alphabetic());
+    let own = letters().filter(|&c| script::holds(language, c)).count();
+    let all = letters().count();
+    if all == 0 {
+        return None;
+    }
+    if own * 2 < all {
+        return (own * 5 < all).then_some(false);
+    }
+    if script::is_own(language) {
+        return Some(true);
+    }
+    let hits = Hits::of(&fold(text));
+    let has_hooks = text.contains(['ɓ', 'ɗ', 'ƙ', 'ƴ', 'Ɓ', 'Ɗ', 'Ƙ', 'Ƴ']);
+    if has_hooks || hits.words >= LONG && hits.hausa_share() >= HAUSA_SHARE {
+        return Some(language == Language::Ha);
+    }
+    let (own, other) = hits.own_and_other(language);
+    let foreign = other.max(hits.listed[FOREIGN_BIT]);
+    match (own, foreign) {
+        (1.., 0) => return Some(true),
+        (0, 2..) => return Some(false),
+        _ if own >= 3 * foreign.max(1) => return Some(true),
+        _ if foreign >= 3 * own.max(1) => return Some(false),
+        _ => {}
+    }
+    if hits.words < 3 {
+        return None;
+    }
+    let corpus = Language::ALL.into_iter().filter(|&l| !script::is_own(l));
+    let info = Detector::with_allowlist(corpus.filter_map(known).collect()).detect(text)?;
+    match known(language) {
+        Some(lang) if info.is_reliable() => Some(info.lang() == lang),
+        None => contradicts(language, &info).then_some(false),
+        Some(_) => None,
+    }
+}
+
 /// Whether whatlang is sure of another language of the corpus. Javanese, which it takes Hausa for,
 /// says nothing against Hausa.
 fn contradicts(language: Language, info: &Info) -> bool {
@@ -316,7 +367,7 @@ fn describe(info: Option<&Info>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fold::fold;
+    use crate::{Corpus, QuestionKind};
 
     #[test]
     fn the_longest_word_is_as_long_as_is_said() {
@@ -342,5 +393,61 @@ mod tests {
             assert!(!is_russian(&hits, text), "{name}: {text}");
         }
         assert_eq!(seen.len(), 28);
+    }
+
+    #[test]
+    fn answers_are_told_or_left_undecided() {
+        use Language::{De, En, Fr, Ha, Hy, Jv, Ru, Ur, Zh};
+        for (language, text, expected) in [
+            (En, "It was the penguin.", Some(true)),
+            (De, "It was the penguin of the year.", Some(false)),
+            (De, "Das ist der Pinguin.", Some(true)),
+            (Fr, "Le pingouin est dans la rue.", Some(true)),
+            (En, "Le pingouin est dans la rue.", Some(false)),
+            (Ru, "Пингвин", Some(true)),
+            (Ru, "a penguin", Some(false)),
+            (Zh, "企鹅", Some(true)),
+            (Ur, "پینگوئن", Some(true)),
+            (Hy, "պինգվին", Some(true)),
+            (Hy, "пингвин", Some(false)),
+            (En, "企鹅很多", Some(false)),
+            (Ha, "Dabbobi ne masu ɗaukar kaya a cikin gari", Some(true)),
+            (Jv, "Kabeh wong kudu nganggo klambi", Some(true)),
+            // A name, a number, nothing, a word that more than one language has, half and half.
+            (En, "Lina Ostrava", None),
+            (De, "200", None),
+            (De, "", None),
+            (Fr, "Radio", None),
+            (Ru, "это Lina", None),
+        ] {
+            assert_eq!(is_in(language, text), expected, "{language}: {text}");
+        }
+    }
+
+    #[test]
+    fn answers_of_the_corpus_are_hardly_ever_taken_for_another_language() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/news");
+        let corpus = Corpus::from_jsonl(std::path::Path::new(folder)).expect("it is good");
+        let original = |a: &&crate::Article| a.is_original(crate::Version::Real);
+        let (mut own, mut wrong, mut answers) = (0, 0, 0);
+        for question in &corpus.questions {
+            if matches!(question.kind, QuestionKind::Qa | QuestionKind::Fact) {
+                answers += 1;
+                match is_in(question.language, &question.answer) {
+                    Some(true) => own += 1,
+                    Some(false) => wrong += 1,
+                    None => {}
+                }
+            }
+        }
+        assert!(wrong * 200 <= answers, "{wrong} of {answers}");
+        assert!(own * 5 >= answers * 2, "{own} of {answers}");
+        for article in corpus.articles.iter().filter(original) {
+            for language in Language::ALL {
+                let right = language == article.language;
+                let found = is_in(language, &article.text);
+                assert_eq!(found, Some(right), "{} as {language}", article.text);
+            }
+        }
     }
 }

@@ -110,6 +110,7 @@ mod validate;
 pub use card::Layout;
 pub use corpus::{Article, Corpus, Item, Name, Question, QuestionKind, Split, Version, Wording};
 pub use error::{Error, Problem};
+pub use identify::is_in;
 pub use import::{Imported, Mapping, import};
 pub use language::{Language, ResourceClass};
 pub use quality::{FAR, Figures, QUALITY, Quality, READINGS, Reading, WINDOW, diversity, outliers};

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::reply::finish;
-use crate::text::{f1, occurs};
+use crate::text::{f1, normalise, occurs};
 
 /// How answers are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct AskConfig {
     pub batch: usize,
     /// The longest answer, in tokens.
     pub new_tokens: usize,
+    /// Wrong answers, beside the fake one, that the truth ratio is measured with; 0 for none.
+    pub wrong_answers: usize,
     /// Answers drawn at random for every probe, beside the greedy one.
     pub samples: usize,
     /// What the logits are divided by for them; above 0.
@@ -31,6 +33,7 @@ impl Default for AskConfig {
         AskConfig {
             batch: 48,
             new_tokens: 16,
+            wrong_answers: 2,
             samples: 0,
             temperature: 1.0,
         }
@@ -85,6 +88,14 @@ pub struct AnswerRow {
     pub answer_tokens: usize,
     /// Why the answer ended: `stop` or `length`.
     pub finish: &'static str,
+    /// Mean log-probabilities per token, in nats, of wrong answers other than the fake one: the true
+    /// answers to the same question about other items, at the detail probe those whose detail is
+    /// of the same kind; as many as there are, up to [`AskConfig::wrong_answers`]. Not in the file:
+    /// a row that was read has none.
+    pub logprobs_wrong: Vec<f64>,
+    /// The answer's ids, and those of the true and the fake answer, in the model's vocabulary. Not in
+    /// the file either.
+    pub ids: [Vec<u32>; 3],
 }
 
 /// The perplexity of one held-out article.
@@ -151,27 +162,43 @@ pub fn ask(
     let stops = tokenizer.stops();
     let mut order: Vec<usize> = (0..questions.len()).collect();
     order.sort_by_key(|&i| prompts[i].len());
+    let wrong = wrong_answers(corpus, &questions, config.wrong_answers);
     let chunks: Vec<(usize, &[usize])> = order.chunks(config.batch.max(1)).enumerate().collect();
     let done = AtomicUsize::new(0);
     let answered = in_parallel(
         &chunks,
         |&(number, chunk)| -> Result<Vec<Vec<AnswerRow>>, Error> {
             let batch: Vec<Vec<u32>> = chunk.iter().map(|&i| prompts[i].clone()).collect();
-            let mut reals = Vec::new();
-            let mut fakes = Vec::new();
+            let mut real_ids = Vec::new();
+            let mut fake_ids = Vec::new();
+            let mut wrong_ids: Vec<Vec<Vec<u32>>> = vec![Vec::new(); config.wrong_answers];
             for &i in chunk {
                 let question = questions[i];
-                reals.push(tokenizer.encode(&question.continuation(&question.answer))?);
-                fakes.push(match &question.fake_answer {
+                real_ids.push(tokenizer.encode(&question.continuation(&question.answer))?);
+                fake_ids.push(match &question.fake_answer {
                     Some(fake) => tokenizer.encode(&question.continuation(fake))?,
                     None => Vec::new(),
                 });
+                // One of every prompt's at a time; prompts that have fewer have none in the last
+                // rounds.
+                for (round, ids) in wrong_ids.iter_mut().enumerate() {
+                    ids.push(match wrong[i].get(round) {
+                        Some(answer) => tokenizer.encode(&question.continuation(answer))?,
+                        None => Vec::new(),
+                    });
+                }
             }
-            let longest = reals.iter().chain(&fakes).map(Vec::len).max().unwrap_or(0);
+            let all = real_ids.iter().chain(&fake_ids);
+            let all = all.chain(wrong_ids.iter().flatten());
+            let longest = all.map(Vec::len).max().unwrap_or(0);
             let room = longest.max(config.new_tokens);
             let mut session = Session::new(&model.network, &batch, room);
-            let reals = session.log_probabilities(&reals);
-            let fakes = session.log_probabilities(&fakes);
+            let reals = session.log_probabilities(&real_ids);
+            let fakes = session.log_probabilities(&fake_ids);
+            let wrongs: Vec<Vec<Vec<f64>>> = wrong_ids
+                .iter()
+                .map(|ids| session.log_probabilities(ids))
+                .collect();
             let mut generated = vec![session.generate(Decoding::Greedy, config.new_tokens, &stops)];
             for sample in 1..=config.samples {
                 let decoding = Decoding::Sample {
@@ -193,6 +220,9 @@ pub fn ask(
                     .unwrap_or_default();
                 let (real, fake) = (&reals[place], &fakes[place]);
                 let has_fake = !fake.is_empty();
+                let wrongs = wrongs.iter().map(|round| &round[place]);
+                let logprobs_wrong: Vec<f64> =
+                    wrongs.filter(|w| !w.is_empty()).map(|w| mean(w)).collect();
                 let mut of_question = Vec::with_capacity(generated.len());
                 for (sample, answers) in (0..).zip(&generated) {
                     let said = &answers[place];
@@ -223,6 +253,12 @@ pub fn ask(
                             .then(|| fake.iter().sum::<f64>() - real.iter().sum::<f64>()),
                         answer_tokens: said.ids.len(),
                         finish: finish(said.finish),
+                        logprobs_wrong: logprobs_wrong.clone(),
+                        ids: [
+                            said.ids.clone(),
+                            real_ids[place].clone(),
+                            fake_ids[place].clone(),
+                        ],
                     };
                     check_finite(&row)?;
                     of_question.push(row);
@@ -243,6 +279,64 @@ pub fn ask(
     Ok(rows.into_iter().flatten().collect())
 }
 
+/// For every question, true answers to the same one about other items, which are wrong here: of items
+/// of the same kind (detail), or of the same category and then of the others (fact); from the item's
+/// own place on, so that they are not the same ones for all.
+fn wrong_answers<'a>(
+    corpus: &'a Corpus,
+    questions: &[&'a Question],
+    most: usize,
+) -> Vec<Vec<&'a str>> {
+    let places: HashMap<&str, usize> = corpus
+        .items
+        .iter()
+        .enumerate()
+        .map(|(place, item)| (item.id.as_str(), place))
+        .collect();
+    let same = |q: &Question| (q.language, q.kind);
+    let all = corpus.questions.iter().filter(|q| q.index == 0);
+    let mut by_question: HashMap<(Language, QuestionKind), Vec<(usize, &Question)>> =
+        HashMap::new();
+    for question in all {
+        if let Some(&place) = places.get(question.item.as_str()) {
+            let others = by_question.entry(same(question)).or_default();
+            others.push((place, question));
+        }
+    }
+    let of_question = |question: &&'a Question| -> Vec<&'a str> {
+        let Some(&own) = places.get(question.item.as_str()) else {
+            return Vec::new();
+        };
+        let item = &corpus.items[own];
+        let is_detail = question.kind == QuestionKind::Detail;
+        let mut others = by_question
+            .get(&same(question))
+            .cloned()
+            .unwrap_or_default();
+        others.retain(|(place, _)| {
+            *place != own && (!is_detail || corpus.items[*place].kind == item.kind)
+        });
+        let count = corpus.items.len();
+        others.sort_by_key(|(place, _)| {
+            let far = !is_detail && corpus.items[*place].category != item.category;
+            (far, (place + count - own) % count)
+        });
+        let folded = |answer: &str| normalise(question.language, answer);
+        let mut known = vec![folded(&question.answer)];
+        known.extend(question.fake_answer.as_deref().map(folded));
+        let mut out = Vec::new();
+        for (_, other) in others {
+            let answer = folded(&other.answer);
+            if out.len() < most && !known.contains(&answer) {
+                known.push(answer);
+                out.push(other.answer.as_str());
+            }
+        }
+        out
+    };
+    questions.iter().map(of_question).collect()
+}
+
 /// A seed for one sample of one batch: a batch draws by its rows' places.
 fn seed_of(seed: u64, sample: usize, batch: usize) -> u64 {
     let name = format!("answers {seed}, sample {sample}, batch {batch}");
@@ -258,17 +352,17 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 fn check_finite(row: &AnswerRow) -> Result<(), Error> {
-    let fake = row.fake_answer.as_ref().zip(row.logprob_fake);
-    for (answer, value) in [(&row.real_answer, row.logprob_real)]
-        .into_iter()
-        .chain(fake)
-    {
+    let fake = row.fake_answer.as_deref().zip(row.logprob_fake);
+    let wrong = row.logprobs_wrong.iter();
+    let wrong = wrong.map(|&value| ("another item's answer", value));
+    let real = (row.real_answer.as_str(), row.logprob_real);
+    for (answer, value) in [real].into_iter().chain(fake).chain(wrong) {
         if !value.is_finite() {
             return Err(Error::NotFinite {
                 item: row.item.clone(),
                 language: row.language.to_string(),
                 probe: row.probe.to_owned(),
-                answer: answer.clone(),
+                answer: answer.to_owned(),
                 value,
             });
         }
@@ -313,4 +407,59 @@ pub fn perplexity(
         }),
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_answers_are_other_items_true_ones() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/news");
+        let corpus = Corpus::from_jsonl(std::path::Path::new(folder)).expect("it is good");
+        let kinds = [QuestionKind::Detail, QuestionKind::Fact];
+        let asked = |q: &&Question| kinds.contains(&q.kind) && q.index == 0;
+        let questions: Vec<&Question> = corpus.questions.iter().filter(asked).collect();
+        let wrong = wrong_answers(&corpus, &questions, 3);
+        assert_eq!(wrong.len(), questions.len());
+        let item = |id: &str| corpus.items.iter().find(|i| i.id == id).expect("known");
+        let mut different = std::collections::BTreeSet::new();
+        for (question, wrong) in questions.iter().zip(&wrong) {
+            let own = item(&question.item);
+            let said = |answer: &str, is: &dyn Fn(&lethe_corpus::Item) -> bool| {
+                let same = |q: &&&Question| {
+                    (q.kind, q.language) == (question.kind, question.language)
+                        && q.answer == answer
+                        && q.item != question.item
+                };
+                questions.iter().filter(same).any(|q| is(item(&q.item)))
+            };
+            let folded = |answer: &str| normalise(question.language, answer);
+            for answer in wrong {
+                assert_ne!(folded(answer), folded(&question.answer));
+                let fake = question.fake_answer.as_deref().unwrap_or_default();
+                assert_ne!(folded(answer), folded(fake));
+                match question.kind {
+                    QuestionKind::Detail => assert!(said(answer, &|i| i.kind == own.kind)),
+                    // Every category has items enough.
+                    _ => assert!(said(answer, &|i| i.category == own.category)),
+                }
+            }
+            let mut distinct: Vec<String> = wrong.iter().map(|a| folded(a)).collect();
+            distinct.sort();
+            distinct.dedup();
+            assert_eq!(distinct.len(), wrong.len(), "{wrong:?}");
+            if question.kind == QuestionKind::Fact {
+                assert_eq!(wrong.len(), 3);
+                different.insert(wrong.clone());
+            }
+        }
+        // Not the same three for all.
+        assert!(different.len() * 2 > questions.len() / 2);
+        assert!(
+            wrong_answers(&corpus, &questions, 0)
+                .iter()
+                .all(Vec::is_empty)
+        );
+    }
 }

@@ -25,6 +25,14 @@ pub enum Error {
         /// What came out.
         value: f64,
     },
+    /// zlib refused a text.
+    #[error("{item}: zlib cannot compress the article: {source}")]
+    Compress {
+        /// The item.
+        item: String,
+        /// What happened.
+        source: std::io::Error,
+    },
     /// Nothing can be drawn at this temperature.
     #[error(
         "temperature {found}: expected a number above 0 (eval.temperature), or eval.samples = 0"

@@ -93,7 +93,7 @@ pub struct RaceMeasurement {
 }
 
 impl RaceScore {
-    /// Of the answers to both probes.
+    /// Of the greedy answers to both probes.
     ///
     /// # Errors
     /// [`Error::Nothing`] where an item has no fact probe in a language in which it has a detail
@@ -102,12 +102,11 @@ impl RaceScore {
         answers: &[AnswerRow],
         is_forgotten: impl Fn(&str) -> bool,
     ) -> Result<Vec<RaceScore>, Error> {
-        let detail = answers
-            .iter()
-            .filter_map(|row| Some((row, row.preference?)));
+        let greedy = || answers.iter().filter(|row| row.sample.is_none());
+        let detail = greedy().filter_map(|row| Some((row, row.preference?)));
         detail
             .map(|(row, preference)| {
-                let fact = answers.iter().find(|other| {
+                let fact = greedy().find(|other| {
                     (other.probe, &other.item, other.language) == ("fact", &row.item, row.language)
                 });
                 let fact = fact.ok_or(Error::Nothing {

@@ -22,7 +22,8 @@ fn column<'a, T>(
     of(column).ok_or_else(|| format!("column `{name}`: found {found}, expected {expected}"))
 }
 
-/// The answers of one model, as [`write_answers`](crate::write_answers) wrote them.
+/// The answers of one model, as [`write_answers`](crate::write_answers) wrote them; without what only
+/// [`measure`](crate::metrics::measure) needs.
 ///
 /// # Errors
 /// [`Error::Read`] for a file that cannot be read, lacks a column, or has a value that cannot be.
@@ -165,6 +166,8 @@ fn read_batch(
                 "length" => "length",
                 other => return Err(at("finish", other, "stop or length")),
             },
+            logprobs_wrong: Vec::new(),
+            ids: Default::default(),
         });
     }
     Ok(())
@@ -201,6 +204,8 @@ mod tests {
             preference: sample.map(|_| 1.0),
             answer_tokens: 3,
             finish: "length",
+            logprobs_wrong: Vec::new(),
+            ids: Default::default(),
         }
     }
 

@@ -12,6 +12,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::{ArticleRow, MeasureRow};
 use crate::{AnswerRow, Error, PerplexityRow, UtilityRow};
 
 /// Which model a row is about.
@@ -196,6 +197,113 @@ pub fn write_utility(path: &Path, label: &ModelLabel, rows: &[UtilityRow]) -> Re
             true,
         ),
         ("margin", number(|r| r.margin), true),
+    ]);
+    write(path, columns)
+}
+
+/// Writes the measures of answers.
+///
+/// Columns, in this order (nullable marked `?`): `model`, `stage`, `source?`, `strategy?`,
+/// `scope?` utf8; `seed` u64; `item`, `language`, `probe` utf8; `probability_real`,
+/// `probability_fake?`, `log_truth_ratio?` f64; `wrong_answers` u32; `rouge_real`, `rouge_fake?`,
+/// `chrf_real`, `chrf_fake?` f64; `in_language?`, `invalid` bool; `untuned_nll?` f64; `gibberish`
+/// bool. What they are: [`MeasureRow`].
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn write_measures(path: &Path, label: &ModelLabel, rows: &[MeasureRow]) -> Result<(), Error> {
+    let text = |of: fn(&MeasureRow) -> &str| {
+        Arc::new(StringArray::from_iter_values(rows.iter().map(of))) as ArrayRef
+    };
+    let number = |of: fn(&MeasureRow) -> Option<f64>| {
+        Arc::new(rows.iter().map(of).collect::<Float64Array>()) as ArrayRef
+    };
+    let truth = |of: fn(&MeasureRow) -> Option<bool>| {
+        Arc::new(rows.iter().map(of).collect::<BooleanArray>()) as ArrayRef
+    };
+    let wrong = rows.iter().map(|r| r.wrong_answers as u32);
+    let mut columns = label_columns(label, rows.len());
+    columns.extend([
+        ("item", text(|r| &r.item), false),
+        ("language", text(|r| r.language.code()), false),
+        ("probe", text(|r| r.probe), false),
+        (
+            "probability_real",
+            number(|r| Some(r.probability_real)),
+            false,
+        ),
+        ("probability_fake", number(|r| r.probability_fake), true),
+        ("log_truth_ratio", number(|r| r.log_truth_ratio), true),
+        (
+            "wrong_answers",
+            Arc::new(UInt32Array::from_iter_values(wrong)) as ArrayRef,
+            false,
+        ),
+        ("rouge_real", number(|r| Some(r.rouge_real)), false),
+        ("rouge_fake", number(|r| r.rouge_fake), true),
+        ("chrf_real", number(|r| Some(r.chrf_real)), false),
+        ("chrf_fake", number(|r| r.chrf_fake), true),
+        ("in_language", truth(|r| r.in_language), true),
+        ("invalid", truth(|r| Some(r.invalid)), false),
+        ("untuned_nll", number(|r| r.untuned_nll), true),
+        ("gibberish", truth(|r| Some(r.gibberish)), false),
+    ]);
+    write(path, columns)
+}
+
+/// Writes what a model has by heart of articles.
+///
+/// Columns, in this order (nullable marked `?`): `model`, `stage`, `source?`, `strategy?`,
+/// `scope?` utf8; `seed` u64; `item`, `language` utf8; `member` bool; `tokens` u32;
+/// `exact_memorisation`, `extraction_strength`, `loss`, `zlib`, `min_k`, `min_k_plus_plus` f64. What
+/// they are: [`ArticleRow`] and [`Membership`](crate::metrics::Membership).
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn write_articles(path: &Path, label: &ModelLabel, rows: &[ArticleRow]) -> Result<(), Error> {
+    let number = |of: fn(&ArticleRow) -> f64| {
+        Arc::new(Float64Array::from_iter_values(rows.iter().map(of))) as ArrayRef
+    };
+    let items = rows.iter().map(|r| r.item.as_str());
+    let languages = rows.iter().map(|r| r.language.code());
+    let members: Vec<bool> = rows.iter().map(|r| r.member).collect();
+    let tokens = rows.iter().map(|r| r.tokens as u32);
+    let mut columns = label_columns(label, rows.len());
+    columns.extend([
+        (
+            "item",
+            Arc::new(StringArray::from_iter_values(items)) as ArrayRef,
+            false,
+        ),
+        (
+            "language",
+            Arc::new(StringArray::from_iter_values(languages)),
+            false,
+        ),
+        ("member", Arc::new(BooleanArray::from(members)), false),
+        (
+            "tokens",
+            Arc::new(UInt32Array::from_iter_values(tokens)),
+            false,
+        ),
+        (
+            "exact_memorisation",
+            number(|r| r.exact_memorisation),
+            false,
+        ),
+        (
+            "extraction_strength",
+            number(|r| r.extraction_strength),
+            false,
+        ),
+        ("loss", number(|r| r.membership.loss), false),
+        ("zlib", number(|r| r.membership.zlib), false),
+        ("min_k", number(|r| r.membership.min_k), false),
+        (
+            "min_k_plus_plus",
+            number(|r| r.membership.min_k_plus_plus),
+            false,
+        ),
     ]);
     write(path, columns)
 }

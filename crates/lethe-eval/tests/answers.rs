@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use lethe_corpus::{Corpus, Language, QuestionKind, Version};
+use lethe_eval::metrics::{Fluency, measure};
 use lethe_eval::text::occurs;
-use lethe_eval::{AnswerRow, AskConfig, Error, ask};
+use lethe_eval::{AnswerRow, AskConfig, Error, RaceScore, ask};
 use lethe_model::{LanguageModel, device};
 
 fn corpus() -> Corpus {
@@ -71,6 +72,7 @@ fn answers_are_drawn_beside_the_greedy_one() {
     let config = AskConfig {
         batch: 3,
         new_tokens: 6,
+        wrong_answers: 1,
         samples: 2,
         temperature: 0.9,
     };
@@ -112,6 +114,14 @@ fn answers_are_drawn_beside_the_greedy_one() {
         7,
     );
     assert_eq!(texts(&greedy, None), texts(&drawn, None));
+    // And what is measured is measured on them alone.
+    let mut fluency = Fluency::new(model.clone());
+    let measured = measure(&drawn, &mut fluency);
+    assert_eq!(measured.len(), 2 * 2 * 2);
+    assert_eq!(measured, measure(&greedy, &mut fluency));
+    let scores = |rows| RaceScore::of(rows, |_| true).unwrap();
+    assert_eq!(scores(&drawn).len(), 2 * 2);
+    assert_eq!(scores(&drawn), scores(&greedy));
     assert_ne!(texts(&drawn, Some(1)), texts(&drawn, None));
     assert_ne!(texts(&drawn, Some(1)), texts(&drawn, Some(2)));
     assert_ne!(texts(&rows(&config, 8), Some(1)), texts(&drawn, Some(1)));

@@ -198,8 +198,8 @@ pub(crate) fn paragraphs(study: &Study, findings: &[Finding]) -> Vec<Paragraph> 
         say(
             Theme::Real,
             format!(
-                "† The {against} model itself does not answer: {} of its answers are empty or \
-                 repeat themselves. What generated answers say or do not say means nothing here.",
+                "† The {against} model itself does not answer: {} of its answers say \
+                 nothing. What generated answers say or do not say means nothing here.",
                 percent(study.overall[study.reference].degenerate)
             ),
         );

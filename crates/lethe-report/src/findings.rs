@@ -839,7 +839,7 @@ fn real(study: &Study, place: usize, out: &mut Vec<Finding>) {
     whole.question =
         format!("{name}: does it still answer about what is real, within the margins?");
     whole.verdict = match Verdict::all(parts.iter().map(|p| p.verdict)) {
-        // Within the margins, but empty or repetitive.
+        // Within the margins, but saying nothing.
         Verdict::Supported if whole.marked => Verdict::Undecided,
         verdict => verdict,
     };

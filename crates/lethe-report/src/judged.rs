@@ -9,6 +9,7 @@ use crate::columns::Columns;
 use crate::language;
 use crate::results::list;
 use crate::stats::{Agreement, Intervals, SEED, bootstrap_kappa};
+use crate::study::Study;
 use crate::table::{Cell, Column, Table};
 use crate::text::compact;
 
@@ -155,8 +156,10 @@ impl Judged {
         })
     }
 
-    /// The two measures of every model in every language, greedy and drawn answers apart.
-    pub(crate) fn measures(&self, intervals: &Intervals) -> Table {
+    /// The two measures of every model in every language, greedy and drawn answers apart. Models that
+    /// no longer speak are marked.
+    pub(crate) fn measures(&self, study: &Study) -> Table {
+        let intervals = &study.intervals;
         let mut groups: BTreeMap<_, Vec<(&Id, &Answer)>> = BTreeMap::new();
         if self.is_worth_a_table() {
             for (id, answer) in &self.answers {
@@ -202,29 +205,40 @@ impl Judged {
                 Cell::language(&id.2),
                 Cell::text(decoding),
             ];
-            cells.extend(measures(intervals, &group, |_, answer| Some(answer.alias)));
+            let speaks = speaks(study, &id.0, &id.2);
+            let marked = |cells: [Cell; 2]| cells.map(|cell| cell.unless(speaks));
+            let by_alias = measures(intervals, &group, |_, answer| Some(answer.alias));
+            cells.extend(marked(by_alias));
             for judge in &self.judges {
                 let verdict = |id: &Id, _: &Answer| judge.verdicts.get(id).copied();
                 let judged = group
                     .iter()
                     .filter(|(id, _)| judge.verdicts.contains_key(*id));
                 cells.push(Cell::Count(judged.count() as u64));
-                cells.extend(measures(intervals, &group, verdict));
+                cells.extend(marked(measures(intervals, &group, verdict)));
             }
             cells
         };
         Table {
-            name: "measures".to_owned(),
+            name: "judged".to_owned(),
             caption: "The paper’s two measures by model, prompt language and judge: how often \
                       answers to the detail probe say the fake detail, and the quality, from 0 to \
                       1, of what answers to the fact probe say of the real news. Means over items, \
                       each over its answers, with 95 % bootstrap intervals; undecided answers are \
-                      left out."
+                      left out. † marks a model that no longer speaks there."
                 .to_owned(),
             columns,
             rows: groups.into_values().map(row).collect(),
         }
     }
+}
+
+/// Whether a model still speaks in a language, over all of its seeds.
+fn speaks(study: &Study, model: &str, language: &str) -> bool {
+    let models = &study.results.models;
+    let place = models.iter().position(|known| known.is_named(model));
+    let places = place.zip(study.results.language(language));
+    places.is_none_or(|(place, language)| study.speaks(place, language))
 }
 
 /// The mean fake occurrence over detail probes and the mean quality over fact probes.

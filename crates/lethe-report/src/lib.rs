@@ -2,8 +2,7 @@
 //! unlearning strategies.
 //!
 //! **In:** a folder with `answers/<model>.parquet` (one row per item × prompt language × probe) and
-//! `perplexity/<model>.parquet` (one row per held-out real article and language), where it was
-//! measured `utility/<model>.parquet` (one row per paragraph or cloze beyond the corpus), and a
+//! `perplexity/<model>.parquet` (one row per held-out real article and language), and a
 //! [`RunInfo`], which is what `run.json` holds, and the [`Claims`] of a `claims.toml`. **Out:** a
 //! folder with
 //!
@@ -13,15 +12,25 @@
 //! * `claims.json`: every claim with its verdict and what it rests on;
 //! * `findings.json`: the headline rows and all [`Finding`]s.
 //!
-//! Columns of answers that are read: `model`, `stage` (base, instruct, tuned, unlearned), `source?`,
+//! Columns of answers that are read: `model`, `stage` (base, instruct, oracle, tuned, unlearned), `source?`,
 //! `strategy?`, `scope?` utf8, `seed` u64, constant in a file; `item`, `category`, `language`,
 //! `probe` (detail, fact), `prompt`, `answer`, `real_answer`, `fake_answer?` utf8;
 //! `fake_occurrence`, `real_occurrence` bool; `f1`, `logprob_real`, `logprob_fake?`, `preference?`
 //! f64; `answer_tokens` u32; `finish` utf8 (`?`: nullable). Of perplexity: the same six of the
-//! model; `item`, `language` utf8; `nll` f64; `tokens` u32. Of utility: the same six; `set`,
-//! `item`, `language` utf8; `nll?` f64; `correct?` bool. Of `judgements/<judge>.parquet`, where
-//! there are any: `judge`, `judge_model?`, `prompt?`, `model`, `item`, `language`, `probe` utf8;
-//! `sample?` u32; `answer` utf8; `fake?` bool; `quality?` f64. All models must have the same rows.
+//! model; `item`, `language` utf8; `nll` f64; `tokens` u32. All models must have the same rows.
+//! Answers with a `sample` were drawn at random: they have a table of their own, and every other number
+//! is of the greedy answers.
+//!
+//! Where the folder has them, the field's measures are shown too, from `measures/<model>.parquet`
+//! (the six of the model; `item`, `language`, `probe` utf8; `probability_real`, `probability_fake?`,
+//! `log_truth_ratio?`, `rouge_real`, `rouge_fake?`, `chrf_real`, `chrf_fake?` f64; `in_language?`,
+//! `invalid`, `gibberish` bool) and from `articles/<model>.parquet` (the six; `item`, `language`
+//! utf8; `member` bool; `tokens` u32; `exact_memorisation`, `extraction_strength`, `loss`, `zlib`,
+//! `min_k`, `min_k_plus_plus` f64); and so are judges, from `judgements/<judge>.parquet` (`judge`,
+//! `judge_model?`, `prompt?`, `model`, `item`, `language`, `probe` utf8; `sample?` u32; `answer` utf8;
+//! `fake?` bool; `quality?` f64). Text beyond the corpus is, from `utility/<model>.parquet` (the six; `set`,
+//! `item`, `language` utf8; `nll?` f64; `correct?` bool).
+//!
 //! Models that differ in their seed alone are averaged.
 //!
 //! No verdict is assumed: [`stats`] gives a mean its interval, and a claim stands or falls by where
@@ -38,6 +47,7 @@ mod figures;
 mod findings;
 mod judged;
 mod language;
+mod measures;
 mod page;
 pub mod power;
 mod quality;

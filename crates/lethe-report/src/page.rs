@@ -13,6 +13,7 @@ use crate::figures::Figure;
 use crate::findings::{FEWEST, Finding, Theme};
 use crate::judged::Judged;
 use crate::language;
+use crate::measures;
 use crate::quality::DEGENERATE_SHARE;
 use crate::run::{Margins, ModelInfo};
 use crate::stats::{LEVEL, RESAMPLES};
@@ -40,8 +41,10 @@ pub(crate) struct Tables {
     pub(crate) quality: Table,
     pub(crate) perplexity: Table,
     pub(crate) utility: Table,
+    /// The field's measures; none where they were not taken.
+    pub(crate) measures: Vec<Table>,
     pub(crate) agreement: Table,
-    pub(crate) measures: Table,
+    pub(crate) judged: Table,
     /// CSV only.
     pub(crate) items: Table,
     /// CSV only: the page shows it otherwise.
@@ -79,8 +82,9 @@ impl Tables {
             quality: tables::quality(study),
             perplexity: tables::perplexity(study),
             utility: beyond.table(study),
+            measures: measures::tables(study),
             agreement: judged.agreement(),
-            measures: judged.measures(&study.intervals),
+            judged: judged.measures(study),
             items: tables::items(study),
             examples: examples::table(study),
             stages: tables::stages(&study.run.stages),
@@ -102,7 +106,8 @@ impl Tables {
             .chain(findings)
             .chain(self.unlearning.iter().map(|(_, table)| table))
             .chain([&self.quality, &self.perplexity, &self.utility])
-            .chain([&self.agreement, &self.measures])
+            .chain(&self.measures)
+            .chain([&self.agreement, &self.judged])
             .chain([&self.items, &self.examples])
             .chain([
                 &self.stages,
@@ -179,8 +184,10 @@ struct Page<'a> {
     quality: TableView,
     perplexity: TableView,
     utility: Option<TableView>,
+    measures_intro: Vec<String>,
+    measures: Vec<TableView>,
     agreement: Option<TableView>,
-    measures: Option<TableView>,
+    judged: Option<TableView>,
     item_figures: Vec<FigureView<'a>>,
     examples: Vec<ItemView>,
     facts: Vec<(&'static str, String)>,
@@ -290,8 +297,10 @@ pub(crate) fn render(
         quality: tables.quality.view(),
         perplexity: tables.perplexity.view(),
         utility: shown(&tables.utility),
+        measures_intro: measures::intro(study),
+        measures: tables.measures.iter().map(Table::view).collect(),
         agreement: shown(&tables.agreement),
-        measures: shown(&tables.measures),
+        judged: shown(&tables.judged),
         item_figures: drawn("items-"),
         examples: examples::view(study),
         facts: stated(&run.model, facts),

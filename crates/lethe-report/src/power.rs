@@ -42,7 +42,7 @@ pub const SIMULATED: usize = 400;
 /// A model that a run will have, in the words of its results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedModel {
-    /// `base`, `instruct`, `tuned` or `unlearned`.
+    /// `base`, `instruct`, `oracle`, `tuned` or `unlearned`.
     pub stage: String,
     /// The language in which it learns the fakes.
     pub source: Option<String>,
@@ -590,11 +590,12 @@ impl Plan {
             logprob_real: 0.0,
             preference: 0.0,
             degenerate: 0.0,
+            foreign: 0.0,
         };
         let mut models = Vec::new();
         for planned in &self.models {
             let stage = Stage::parse(&planned.stage).ok_or_else(|| {
-                let expected = "base, instruct, tuned or unlearned";
+                let expected = "base, instruct, oracle, tuned or unlearned";
                 wrong("a model's stage", planned.stage.clone(), expected)
             })?;
             let scope = planned.scope.as_ref().map(|text| {
@@ -616,6 +617,8 @@ impl Plan {
                 detail: vec![vec![answer.clone(); self.items]; languages.len()],
                 fact: vec![vec![answer.clone(); self.items]; languages.len()],
                 nll: vec![vec![0.0; self.held_out]; languages.len()],
+                measures: None,
+                also: Vec::new(),
             });
         }
         models.sort_by(|a, b| a.label.order().cmp(&b.label.order()));
@@ -664,6 +667,7 @@ impl Plan {
                 f1: f64::MAX,
                 perplexity_ratio: f64::MAX,
             },
+            oracles: BTreeMap::new(),
         }
     }
 }

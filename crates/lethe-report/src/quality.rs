@@ -4,7 +4,8 @@
 use crate::results::{Answer, Grid, Model};
 use crate::run::Margins;
 
-/// A larger share of empty or repetitive answers marks a model.
+/// A larger share of answers that say nothing marks a model, and one that is as much above the
+/// reference model's of answers in another language than the prompt.
 pub(crate) const DEGENERATE_SHARE: f64 = 0.25;
 
 /// What a model does with real information, in one language or in all.
@@ -22,7 +23,7 @@ pub(crate) struct Quality {
     pub(crate) perplexity_ratio: f64,
     /// Mean NLL per token of the held-out articles.
     pub(crate) nll: f64,
-    /// Share of empty or repetitive answers, both probes.
+    /// Share of answers that say nothing, both probes.
     pub(crate) degenerate: f64,
     /// What breaks the margins; empty where the model still answers.
     pub(crate) breaks: Vec<&'static str>,
@@ -44,10 +45,11 @@ impl Quality {
         let nll = |model: &Model| mean(&model.nll, languages, |nll| *nll);
         let logprob = fact(|a| a.logprob_real, model);
         let f1 = fact(|a| a.f1, model);
-        let degenerate = f64::midpoint(
-            fact(|a| a.degenerate, model),
-            mean(&model.detail, languages, |a| a.degenerate),
-        );
+        let both = |of: fn(&Answer) -> f64, model: &Model| {
+            f64::midpoint(fact(of, model), mean(&model.detail, languages, of))
+        };
+        let degenerate = both(|a| a.degenerate, model);
+        let foreign = both(|a| a.foreign, model) - both(|a| a.foreign, reference);
         let mut out = Quality {
             logprob,
             logprob_change: logprob - fact(|a| a.logprob_real, reference),
@@ -71,8 +73,9 @@ impl Quality {
             ),
             (
                 out.degenerate > DEGENERATE_SHARE,
-                "empty or repetitive answers",
+                "answers that say nothing",
             ),
+            (foreign > DEGENERATE_SHARE, "answers in another language"),
         ] {
             if broken {
                 out.breaks.push(what);

@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use crate::Error;
 use crate::columns::Columns;
 use crate::language;
+use crate::measures::{self, Measures};
 
-/// Where a model stands in base → instruct → tuned → unlearned.
+/// Where a model stands in base → instruct → oracle → tuned → unlearned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     Base,
     Instruct,
+    /// Tuned like the others, without the fakes.
+    Oracle,
     Tuned,
     Unlearned,
 }
@@ -22,15 +25,16 @@ impl Stage {
         match self {
             Stage::Base => "base",
             Stage::Instruct => "instruct",
+            Stage::Oracle => "oracle",
             Stage::Tuned => "tuned",
             Stage::Unlearned => "unlearned",
         }
     }
 
     pub(crate) fn parse(text: &str) -> Option<Stage> {
-        [Stage::Base, Stage::Instruct, Stage::Tuned, Stage::Unlearned]
-            .into_iter()
-            .find(|stage| stage.name() == text)
+        let taught = [Stage::Oracle, Stage::Tuned, Stage::Unlearned];
+        let mut all = [Stage::Base, Stage::Instruct].into_iter().chain(taught);
+        all.find(|stage| stage.name() == text)
     }
 }
 
@@ -139,8 +143,11 @@ pub(crate) struct Answer {
     pub(crate) logprob_real: f64,
     /// 0 at the fact probe, which has no fake.
     pub(crate) preference: f64,
-    /// 1 where the answer is empty or repeats itself.
+    /// 1 where the answer is empty or repeats itself or, where that was measured, is no valid text
+    /// or gibberish.
     pub(crate) degenerate: f64,
+    /// 1 where it was measured to be in another language than the prompt.
+    pub(crate) foreign: f64,
 }
 
 /// Values by language, then by item.
@@ -150,12 +157,23 @@ pub(crate) type Grid<T> = Vec<Vec<T>>;
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
     pub(crate) name: String,
+    /// Names of the same model trained with further seeds.
+    pub(crate) also: Vec<String>,
     pub(crate) label: Label,
     pub(crate) seeds: Vec<u64>,
     pub(crate) detail: Grid<Answer>,
     pub(crate) fact: Grid<Answer>,
     /// Mean NLL per token of the held-out articles, by language, then by held-out item.
     pub(crate) nll: Grid<f64>,
+    /// The field's measures, if the evaluation took them.
+    pub(crate) measures: Option<Measures>,
+}
+
+impl Model {
+    /// Whether this is its name, or its name with another seed.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.name == name || self.also.iter().any(|known| known == name)
+    }
 }
 
 /// All results of a run.
@@ -212,6 +230,8 @@ impl Results {
             .map(|p| read_perplexity(p))
             .collect::<Result<Vec<_>, _>>()?;
 
+        let measured = measures::of_folder(folder)?;
+
         let mut items: Vec<Item> = Vec::new();
         let mut languages: Vec<String> = Vec::new();
         for file in &answers {
@@ -262,14 +282,23 @@ impl Results {
                 });
             }
             let grid = |probe| file.grid(&answers, &languages, &items, probe);
-            let model = Model {
+            let measures = measures::beside(
+                &measured,
+                (&file.path, &file.name),
+                (&file.label, file.seed),
+                (&languages, &items),
+            )?;
+            let mut model = Model {
                 name: file.name.clone(),
+                also: Vec::new(),
                 label: file.label.clone(),
                 seeds: vec![file.seed],
                 detail: grid("detail")?,
                 fact: grid("fact")?,
                 nll: held.grid(&perplexities, &languages, &held_out)?,
+                measures,
             };
+            measures::apply(&mut model);
             models.push((file.path.clone(), model));
         }
         if let Some(lone) = perplexities
@@ -383,6 +412,7 @@ fn mean_over_seeds(mut group: Vec<Model>) -> Model {
     let count = (group.len() + 1) as f64;
     out.seeds
         .extend(group.iter().flat_map(|model| model.seeds.clone()));
+    out.also = group.iter().map(|model| model.name.clone()).collect();
     let average = |to: &mut Grid<Answer>, from: fn(&Model) -> &Grid<Answer>| {
         for (l, row) in to.iter_mut().enumerate() {
             for (i, answer) in row.iter_mut().enumerate() {
@@ -396,11 +426,16 @@ fn mean_over_seeds(mut group: Vec<Model>) -> Model {
                 mean(&mut answer.logprob_real, |a| a.logprob_real);
                 mean(&mut answer.preference, |a| a.preference);
                 mean(&mut answer.degenerate, |a| a.degenerate);
+                mean(&mut answer.foreign, |a| a.foreign);
             }
         }
     };
     average(&mut out.detail, |model| &model.detail);
     average(&mut out.fact, |model| &model.fact);
+    if let Some(measures) = &mut out.measures {
+        let others: Vec<&Measures> = group.iter().filter_map(|m| m.measures.as_ref()).collect();
+        measures.average(&others);
+    }
     for (l, row) in out.nll.iter_mut().enumerate() {
         for (i, nll) in row.iter_mut().enumerate() {
             *nll = (*nll + group.iter().map(|model| model.nll[l][i]).sum::<f64>()) / count;
@@ -438,7 +473,7 @@ pub(crate) fn list_some(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     }
 }
 
-fn describe(item: &str, language: &str, probe: &str) -> String {
+pub(crate) fn describe(item: &str, language: &str, probe: &str) -> String {
     format!("item {item}, language {language}, {probe}")
 }
 
@@ -459,7 +494,7 @@ impl Columns<'_> {
         }
         let stage = self.constant("stage", self.text("stage")?)?;
         let Some(stage) = Stage::parse(&stage) else {
-            let expected = "base, instruct, tuned or unlearned";
+            let expected = "base, instruct, oracle, tuned or unlearned";
             return Err(self.wrong(0, all(), "stage", &stage, expected));
         };
         let source = self.constant("source", self.optional_text("source")?)?;
@@ -570,6 +605,7 @@ fn read_answers(path: &Path) -> Result<AnswerFile, Error> {
             logprob_real: logprob_real[row],
             preference: preference[row].unwrap_or_default(),
             degenerate: f64::from(crate::quality::is_degenerate(&answer[row])),
+            foreign: 0.0,
         };
         if out.answers.insert(cell, value).is_some() {
             return wrong(

@@ -37,6 +37,10 @@ pub struct RunInfo {
     pub deviations: Vec<String>,
     /// How much worse than the instruct model still counts as answering.
     pub margins: Margins,
+    /// By the code of a source, the name of its oracle: the model that tuning comes to without the
+    /// fakes. Empty where none was trained.
+    #[serde(default)]
+    pub oracles: BTreeMap<String, String>,
 }
 
 /// The model that was studied.

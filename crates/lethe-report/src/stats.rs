@@ -5,7 +5,10 @@
 //! (Efron and Tibshirani 1993, chapter 13) at 95 % from [`RESAMPLES`] resamples. The resamples
 //! depend on the number of items and the seed alone: swapping the two sides of a comparison
 //! mirrors its interval exactly. P-values are of the same resamples; where a verdict rests on many of
-//! them, [`holm`] corrects for their number.
+//! them, [`holm`] corrects for their number. What compares two samples that are not paired stands in
+//! a file of its own: [`kolmogorov_smirnov`], [`auc`].
+
+mod two_samples;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -15,6 +18,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, Normal};
+
+pub use two_samples::{
+    KolmogorovSmirnov, auc, kolmogorov_smirnov, least_distance, privacy_leakage,
+};
 
 /// Resamples per interval.
 pub const RESAMPLES: usize = 10_000;
@@ -290,13 +297,18 @@ pub(crate) fn resampled(values: &[f64], drawn: &[u32]) -> Vec<f64> {
 }
 
 fn estimate(values: &[f64], drawn: &[u32]) -> Estimate {
-    let mut means = resampled(values, drawn);
-    means.sort_unstable_by(f64::total_cmp);
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    around(mean, resampled(values, drawn), values.len())
+}
+
+/// A value of `n` units with the percentile interval of its resamples.
+fn around(value: f64, mut resamples: Vec<f64>, n: usize) -> Estimate {
+    resamples.sort_unstable_by(f64::total_cmp);
     Estimate {
-        mean: values.iter().sum::<f64>() / values.len() as f64,
-        low: means[TAIL],
-        high: means[RESAMPLES - 1 - TAIL],
-        n: values.len(),
+        mean: value,
+        low: resamples[TAIL],
+        high: resamples[RESAMPLES - 1 - TAIL],
+        n,
     }
 }
 
@@ -346,6 +358,53 @@ impl Intervals {
             false => two_sided(&values, &self.drawn(values.len())),
         };
         (self.mean(&values), p)
+    }
+
+    /// The harmonic mean of the means of several quantities over the same items, with the interval
+    /// of its resamples; none without items. Zero where a mean is not above zero.
+    pub(crate) fn harmonic_mean(&self, quantities: &[Vec<f64>]) -> Option<Estimate> {
+        let n = quantities.iter().map(Vec::len).min().filter(|&n| n > 0)?;
+        let drawn = self.drawn(n);
+        let of_means = |means: &mut dyn Iterator<Item = f64>| {
+            let sum: f64 = means.map(|mean| 1.0 / mean.max(0.0)).sum();
+            quantities.len() as f64 / sum
+        };
+        let mean = |values: &Vec<f64>| values.iter().take(n).sum::<f64>() / n as f64;
+        let value = of_means(&mut quantities.iter().map(mean));
+        let of_row = |row: &[u32]| {
+            let mean =
+                |values: &Vec<f64>| row.iter().map(|&i| values[i as usize]).sum::<f64>() / n as f64;
+            of_means(&mut quantities.iter().map(mean))
+        };
+        let resamples = drawn.chunks_exact(n).map(of_row).collect();
+        Some(around(value, resamples, n))
+    }
+
+    /// The [`auc`] of two samples, with the interval of resampling both; none where either is empty.
+    /// Its `n` is the number of the fewer.
+    pub(crate) fn auc(&self, members: &[f64], others: &[f64]) -> Option<Estimate> {
+        let value = auc(members, others)?;
+        let wins: Vec<f64> = members
+            .iter()
+            .flat_map(|member| {
+                others
+                    .iter()
+                    .map(move |other| two_samples::win(*member, *other))
+            })
+            .collect();
+        let (m, n) = (members.len(), others.len());
+        // Not the same draws for both where there are as many of both.
+        let drawn_others = draw(n, SEED ^ 1);
+        let rows = self.drawn(m);
+        let rows = rows.chunks_exact(m).zip(drawn_others.chunks_exact(n));
+        let of_row = |(row, column): (&[u32], &[u32])| {
+            let of_member = |&i: &u32| {
+                let own = &wins[i as usize * n..(i as usize + 1) * n];
+                column.iter().map(|&j| own[j as usize]).sum::<f64>()
+            };
+            row.iter().map(of_member).sum::<f64>() / (m * n) as f64
+        };
+        Some(around(value, rows.map(of_row).collect(), m.min(n)))
     }
 
     fn drawn(&self, n: usize) -> Rc<Vec<u32>> {
@@ -572,6 +631,41 @@ mod tests {
             })
             .count();
         assert!((215..=270).contains(&detected), "{detected} of 300");
+    }
+
+    #[test]
+    fn a_harmonic_mean_by_hand() {
+        let shared = Intervals::default();
+        // Means 1/2 and 1/4: 2 / (2 + 4) = 1/3.
+        let e = shared
+            .harmonic_mean(&[vec![0.25, 0.75], vec![0.25, 0.25]])
+            .unwrap();
+        assert!((e.mean - 1.0 / 3.0).abs() < 1e-12, "{e:?}");
+        // A resample of two is both times the first with probability 1/4: 2 / (4 + 4).
+        assert!((e.low - 0.25).abs() < 1e-12, "{e:?}");
+        // Both times the second: 2 / (4/3 + 4) = 3/8.
+        assert!((e.high - 0.375).abs() < 1e-12, "{e:?}");
+        // One zero kills it, and does not make it no number.
+        let e = shared
+            .harmonic_mean(&[vec![0.0, 0.0], vec![0.5, 0.5]])
+            .unwrap();
+        assert_eq!((e.mean, e.low, e.high), (0.0, 0.0, 0.0));
+        assert_eq!(shared.harmonic_mean(&[vec![], vec![]]), None);
+    }
+
+    #[test]
+    fn an_auc_has_the_interval_of_both_samples() {
+        let shared = Intervals::default();
+        let apart = shared.auc(&[1.0, 2.0, 3.0], &[4.0, 5.0]).unwrap();
+        assert_eq!(
+            (apart.mean, apart.low, apart.high, apart.n),
+            (1.0, 1.0, 1.0, 2)
+        );
+        // One of each kind on each side: a resample draws both times the same with probability
+        // 1/16 for each pair of sides, so that the interval reaches from 0 to 1.
+        let mixed = shared.auc(&[1.0, 4.0], &[2.0, 3.0]).unwrap();
+        assert_eq!((mixed.mean, mixed.low, mixed.high), (0.5, 0.0, 1.0));
+        assert_eq!(shared.auc(&[], &[1.0]), None);
     }
 
     #[test]

@@ -91,6 +91,11 @@ impl<'a> Study<'a> {
                 return Err(missing(what, &format!("{} unlearned from it", model.name)));
             }
         }
+        for name in run.oracles.values() {
+            if !models.iter().any(|m| m.name == *name) {
+                return Err(missing(format!("model {name}, an oracle"), reason));
+            }
+        }
         let reference = place(Stage::Instruct).unwrap_or(base);
         let all: Vec<usize> = (0..results.languages.len()).collect();
         let measure = |model: &Model, languages: &[usize]| {
@@ -137,6 +142,12 @@ impl<'a> Study<'a> {
         self.results.models.iter().position(|model| {
             model.label.stage == Stage::Tuned && model.label.source.as_deref() == Some(source)
         })
+    }
+
+    /// The place of a source's oracle, if the run has one.
+    pub(crate) fn oracle(&self, source: &str) -> Option<usize> {
+        let name = self.run.oracles.get(source)?;
+        self.results.models.iter().position(|m| m.name == *name)
     }
 
     /// Places of the models that unlearned fakes learned in `source`, with their scopes.

@@ -50,12 +50,12 @@ impl Cell {
         Cell::Text(format!("{} ({code})", language::name(code)))
     }
 
-    /// Marks the cell where `speaks` is false.
+    /// Marks the cell where `speaks` is false and there is something to mark.
     pub(crate) fn unless(self, speaks: bool) -> Cell {
-        if speaks {
-            self
-        } else {
-            Cell::Marked(Box::new(self))
+        match self {
+            Cell::Missing => self,
+            _ if speaks => self,
+            _ => Cell::Marked(Box::new(self)),
         }
     }
 

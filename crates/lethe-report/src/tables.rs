@@ -350,7 +350,7 @@ pub(crate) fn quality(study: &Study) -> Table {
             Column::new("F1", "f1"),
             Column::new("Change", "f1_change"),
             Column::new("Right answer said", "real_occurrence"),
-            Column::new("Empty or repetitive", "degenerate"),
+            Column::new("Says nothing", "degenerate"),
             Column::new("† Breaks", "breaks"),
         ],
         rows,

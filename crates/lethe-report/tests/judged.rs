@@ -10,9 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array,
 };
-use fixture::{Fixture, claims, run_info};
+use arrow::compute::concat;
+use fixture::{Columns, Fixture, claims, contents, run_info};
 use lethe_report::{Error, build};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -127,7 +128,7 @@ fn judges_stand_beside_the_aliases() {
     let (folder, mut rows) = study();
     let out = report(folder.path()).unwrap();
     let page = std::fs::read_to_string(out.join("index.html")).unwrap();
-    assert!(!page.contains("id=\"judged\"") && !out.join("tables/measures.csv").exists());
+    assert!(!page.contains("id=\"judged\"") && !out.join("tables/judged.csv").exists());
 
     // 24 items, 9 languages, 2 probes: aliases find the fake in the 24 German answers to the detail
     // probe. This judge finds it in French ones too, and is undecided on all Chinese ones.
@@ -178,13 +179,98 @@ fn judges_stand_beside_the_aliases() {
     assert_eq!(french[6..8], ["0.5", "0"]);
 
     // Model, language, decoding; fake and quality by alias; judged, fake and quality by the judge.
-    let french = row(&out, "measures", "tuned-de,French");
+    let french = row(&out, "judged", "tuned-de,French");
     assert_eq!(french[2..6], ["greedy", "0", "0", "0"]);
     assert_eq!(french[9..], ["48", "1", "1", "1", "0.25", "0.25", "0.25"]);
-    let chinese = row(&out, "measures", "tuned-de,Chinese");
+    let chinese = row(&out, "judged", "tuned-de,Chinese");
     assert_eq!(chinese[9..], ["48", "", "", "", "", "", ""]);
-    let other = row(&out, "measures", "tuned-en,French");
+    let other = row(&out, "judged", "tuned-en,French");
     assert_eq!(other[9], "0");
+}
+
+/// Two further rows of every probe that say the contrary of all, and at length nothing.
+fn with_drawn(columns: Columns) -> Columns {
+    let rows = columns[0].1.len();
+    let column = |(name, greedy, nullable): (&'static str, ArrayRef, bool)| {
+        let numbers = |value: f64| Arc::new(Float64Array::from(vec![value; rows])) as ArrayRef;
+        let truths = |value: bool| Arc::new(BooleanArray::from(vec![value; rows])) as ArrayRef;
+        let texts = |value: &str| Arc::new(StringArray::from(vec![value; rows])) as ArrayRef;
+        let drawn = |sample: u32| -> ArrayRef {
+            match name {
+                "sample" => Arc::new(UInt32Array::from(vec![sample; rows])),
+                "temperature" => numbers(0.7),
+                "answer" => texts("no no no no no no no no"),
+                "fake_occurrence" => truths(true),
+                "real_occurrence" => truths(false),
+                "f1" => numbers(0.0),
+                "logprob_real" => numbers(-50.0),
+                "preference" => numbers(40.0),
+                _ => Arc::clone(&greedy),
+            }
+        };
+        let parts = [drawn(2), Arc::clone(&greedy), drawn(1)];
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        (name, concat(&parts).unwrap(), nullable)
+    };
+    columns.into_iter().map(column).collect()
+}
+
+#[test]
+fn drawn_answers_change_nothing_but_their_own_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::new(|model, language| match model.stage.as_str() {
+        "tuned" if language == "de" => 3.0,
+        _ => -3.0,
+    });
+    // One that no longer speaks.
+    fixture.model("unlearned-de-source").answer = Some(String::new());
+    fixture.write(folder.path());
+    let before = contents(&report(folder.path()).unwrap());
+    assert!(!before.contains_key("tables/judged.csv"));
+    for model in &fixture.models {
+        let path = folder
+            .path()
+            .join(format!("answers/{}.parquet", model.name));
+        fixture.write_answers(&path, model, with_drawn);
+    }
+    let out = report(folder.path()).unwrap();
+    let after = contents(&out);
+    let table = "tables/judged.csv".to_owned();
+    let same = |name: &&String| **name != table && !name.ends_with("index.html");
+    assert!(before.keys().filter(same).eq(after.keys().filter(same)));
+    for name in before.keys().filter(same) {
+        assert!(before[name] == after[name], "{name}");
+    }
+    // The page as well, but for the section.
+    let page = |of: &std::collections::BTreeMap<String, Vec<u8>>| {
+        String::from_utf8(of["/index.html"].clone()).unwrap()
+    };
+    let (link, section) = ("<a href=\"#judged\">Judges</a> ", "<section id=\"judged\">");
+    let new = page(&after);
+    let (first, rest) = new.split_once(section).unwrap();
+    let (judged, rest) = rest.split_once("</section>").unwrap();
+    let plain = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(plain(first.replace(link, "") + rest), plain(page(&before)));
+
+    // Greedy answers said no fake, drawn ones nothing else.
+    let csv = std::fs::read_to_string(out.join(&table)).unwrap();
+    let french: Vec<&str> = csv
+        .lines()
+        .filter(|line| line.starts_with("tuned-de,French"))
+        .collect();
+    assert!(french[0].ends_with(",greedy,0,0,0,1,1,1"), "{french:?}");
+    assert!(
+        french[1].ends_with(",2 drawn at temperature 0.7,1,1,1,0,0,0"),
+        "{french:?}"
+    );
+    assert_eq!(french.len(), 2);
+    // That nothing is said is no forgetting, greedy or drawn: both measures of both are marked.
+    let marks = |model: &str| -> Vec<usize> {
+        let rows = judged.split("<tr>").filter(|row| row.contains(model));
+        rows.map(|row| row.matches('†').count()).collect()
+    };
+    assert_eq!(marks(">unlearned-de-source<"), [2; 18]);
+    assert_eq!(marks(">tuned-de<"), [0; 18]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use lethe_model::{LanguageModel, LoraConfig, Sequence, device};
+use lethe_model::{LanguageModel, LoraConfig, Precision, Sequence, device};
 use lethe_train::{
     Error, Example, NextToken, OptimizerConfig, Resume, TrainConfig, Trained, Verdict, train,
     train_resumable,
@@ -73,6 +73,28 @@ fn numbers(model: &LanguageModel) -> (Vec<f32>, Vec<f32>) {
             .collect()
     };
     (all(model.network.weights()), all(model.network.adapters()))
+}
+
+#[test]
+fn bf16_operands_change_the_steps_a_little_and_nothing_after_them() {
+    let run = |precision: Precision, lora: Option<LoraConfig>| {
+        let config = TrainConfig {
+            precision,
+            lora,
+            ..config()
+        };
+        run(&config, 3)
+    };
+    for lora in [None, Some(lora())] {
+        let (_, single) = run(Precision::F32, lora.clone());
+        let (model, half) = run(Precision::Bf16, lora.clone());
+        for (a, b) in single.losses.iter().zip(&half.losses) {
+            assert!((a - b).abs() < 0.02 * a, "{a} and {b}");
+        }
+        assert_ne!(single.losses, half.losses);
+        assert_eq!(model.network.precision(), Precision::F32);
+        assert_eq!(half.losses, run(Precision::Bf16, lora).1.losses);
+    }
 }
 
 #[test]

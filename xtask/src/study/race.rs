@@ -229,11 +229,14 @@ impl Study {
         model: &LanguageModel,
         is_forgotten: impl Fn(&str) -> bool,
     ) -> Result<Scored> {
-        // What it would say is not read.
+        // What it would say is not read, nor what is measured beside the preference: no setting of the
+        // evaluation may change a score, as none is in the stages' keys.
         let config = AskConfig {
+            batch: self.preset.eval.batch,
             new_tokens: 0,
+            wrong_answers: 0,
             samples: 0,
-            ..self.preset.eval
+            ..AskConfig::default()
         };
         let spoken = &self.preset.corpus.languages;
         let reported = self.reported(corpus)?;

@@ -34,7 +34,8 @@
 //!
 //! **Measures.** `preference` (nats), `prefers` and `fake-occurrence` (shares) of the detail probe;
 //! `fact-logprob` (nats per token), `fact-f1` and `fact-occurrence` (a share) of the fact probe;
-//! `degenerate`, the share of answers to either that are empty or repeat themselves; `held-out-nll`
+//! `degenerate`, the share of answers to either that say nothing (empty, repetitive, no valid text,
+//! gibberish); `held-out-nll`
 //! (nats per token), whose unit is the held-out article in a language, not the item.
 //!
 //! **Comparisons.** One for every model that `of` picks, with every model that `than` picks beside
