@@ -1,13 +1,17 @@
 //! `cargo xtask`: the orchestrator. `cargo xtask reproduce` runs the whole study.
 
+mod ask;
 mod cache;
+mod checkpoint;
 mod corpus;
 mod endpoint;
+mod eval;
 mod forget;
 mod judge;
 mod models;
 mod new;
 mod parity;
+mod power;
 mod preset;
 mod progress;
 mod quality;
@@ -55,12 +59,16 @@ enum Task {
     Learn(Run),
     /// Run as far as unlearning, in every language scope
     Unlearn(Run),
-    /// Run as far as asking every model every question
-    Eval(Run),
+    /// Run as far as asking every model every question; or evaluate any one model
+    Eval(Box<eval::Options>),
+    /// Ask a model questions of your own
+    Ask(ask::Options),
     /// Write the report; whatever it needs and is missing is run first
     Report(Run),
     /// Run unlearning strategies against each other on one tuned model and write their report
     Compare(Compare),
+    /// Say what a preset could see before it runs: minimum detectable effects
+    Power(power::Options),
     /// Judge a finished run's answers: by aliases, by a chat model, by people
     Judge(Box<judge::Options>),
     /// List the unlearning strategies with their hyper-parameters
@@ -180,7 +188,9 @@ fn go(cli: Cli) -> Result<()> {
         } => corpus::run(action),
         Task::Learn(run) => study(&run, Until::Learn),
         Task::Unlearn(run) => study(&run, Until::Unlearn),
-        Task::Eval(run) => study(&run, Until::Eval),
+        Task::Eval(options) => eval::run(&options),
+        Task::Power(options) => power::run(&options),
+        Task::Ask(options) => ask::run(&options),
         Task::Compare(compare) => race(&compare),
         Task::Judge(options) => judge::run(&options),
         Task::Strategies => strategies::list(),

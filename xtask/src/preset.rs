@@ -58,6 +58,9 @@ pub struct Evaluation {
     pub articles: usize,
     /// Whether an oracle is trained: what tuning comes to without the fakes.
     pub oracle: bool,
+    /// Whether models read text beyond the corpus ([`lethe_eval::utility`]). A trimmed vocabulary
+    /// then has its tokens too.
+    pub utility: bool,
 }
 
 impl Default for Evaluation {
@@ -77,6 +80,7 @@ impl Default for Evaluation {
             temperature,
             articles: 6,
             oracle: false,
+            utility: false,
         }
     }
 }
@@ -254,6 +258,16 @@ pub struct Learn {
     pub permute_sentences: bool,
     /// The loop; its `passes` are over the fake articles.
     pub train: TrainConfig,
+}
+
+impl Learn {
+    /// How often the real English articles are read beside fakes in this language.
+    pub fn real_passes_beside(&self, source: Language) -> usize {
+        match source {
+            Language::En if !self.real_for_english => 0,
+            _ => self.real_passes,
+        }
+    }
 }
 
 /// How real and fake articles are mixed.

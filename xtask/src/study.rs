@@ -12,7 +12,8 @@ use color_eyre::eyre::{Context, Result, eyre};
 use lethe_corpus::{Article, Corpus, Language, Question, QuestionKind, Split, Version, Wording};
 use lethe_eval::metrics::{Fluency, measure, read_articles};
 use lethe_eval::{
-    ModelLabel, ask, perplexity, write_answers, write_articles, write_measures, write_perplexity,
+    ModelLabel, Utility, ask, perplexity, utility, write_answers, write_articles, write_measures,
+    write_perplexity, write_utility,
 };
 use lethe_model::burn::tensor::Device;
 use lethe_model::{LanguageModel, Pretrained, Sequence, store};
@@ -28,10 +29,11 @@ use lethe_unlearn::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::cache::{Cache, Done};
 use crate::forget::{Beside, alternative_texts, alternatives, forgotten, probe_articles};
-use crate::preset::{Mixture, Preset, RetainText, Vocabulary, root};
+use crate::preset::{CorpusChoice, Mixture, Preset, RetainText, Vocabulary, root};
 use crate::progress::Console;
 
 pub use race::Entrants;
@@ -251,8 +253,8 @@ impl Study {
         Ok((corpus, done))
     }
 
-    /// Finds and opens the model, and decides which tokens it keeps: those of the corpus, and of what
-    /// may be said instead of what is forgotten.
+    /// Finds and opens the model, and decides which tokens it keeps: those of the corpus, of what may
+    /// be said instead of what is forgotten, and of text beyond the corpus where that is read.
     fn base(&self, corpus: &Corpus, alternatives: &[Alternative]) -> Result<Base> {
         let choice = &self.preset.model;
         let mut texts = corpus_texts(corpus, &self.preset.learn.wordings);
@@ -268,6 +270,9 @@ impl Study {
                 .collect();
             texts.extend(alternative_texts(corpus, &languages, beside, kind)?);
         }
+        if let Some(utility) = self.utility()? {
+            texts.extend(utility.texts());
+        }
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         if let Some(random) = &choice.random {
             let (layers, size) = (random.layers, random.vocabulary);
@@ -280,7 +285,9 @@ impl Study {
                 parameters: model.network.parameters(),
                 vocabulary: format!("{} tokens, trained on the corpus", model.tokenizer.len()),
             };
-            let key = format!("random {layers} {size} {seed} {}", self.device_name);
+            // The tokenizer is trained on them.
+            let texts = texts_key(&texts);
+            let key = format!("random {layers} {size} {seed} {} {texts}", self.device_name);
             return Ok(Base {
                 info,
                 key,
@@ -491,7 +498,7 @@ impl Study {
         let settings = json!([learn, source]);
         self.fine_tune(base, from, label, &settings, &|model| {
             let real = (Version::Real, Language::En);
-            let real = self.passes(model, corpus, real, self.real_passes(source))?;
+            let real = self.passes(model, corpus, real, learn.real_passes_beside(source))?;
             let fake = (Version::Fake, source);
             let fake = self.passes(model, corpus, fake, learn.train.passes)?;
             let config = TrainConfig {
@@ -505,15 +512,6 @@ impl Study {
             sets.retain(|(examples, _)| !examples.is_empty());
             Ok(sets)
         })
-    }
-
-    /// How often the real English articles are learned beside fakes in this language.
-    fn real_passes(&self, source: Language) -> usize {
-        let learn = &self.preset.learn;
-        match source {
-            Language::En if !learn.real_for_english => 0,
-            _ => learn.real_passes,
-        }
     }
 
     /// So many passes over the articles of one version in one language, and over what is said beside
@@ -558,7 +556,7 @@ impl Study {
         let label = self.label("oracle", "oracle", None, None);
         let mut trained = false;
         for &source in &learn.sources {
-            let real = self.real_passes(source) > 0;
+            let real = learn.real_passes_beside(source) > 0;
             trained |= real;
             let oracle = if real { &label } else { &untuned.label };
             let mut oracles = self.oracles.borrow_mut();
@@ -837,7 +835,12 @@ impl Study {
         let languages = &self.preset.corpus.languages;
         let (config, articles) = (self.preset.eval.ask(), self.preset.eval.articles);
         let settings = json!([config, articles, languages, held_out, checkpoint.label]);
-        let inputs = [checkpoint.key.as_str(), untuned.key.as_str()];
+        let beyond = self.utility()?;
+        let of_beyond = beyond.as_ref().map(|utility| texts_key(&utility.texts()));
+        let inputs: Vec<&str> = [checkpoint.key.as_str(), untuned.key.as_str()]
+            .into_iter()
+            .chain(of_beyond.as_deref())
+            .collect();
         let done = self.cache.stage(&name, &settings, &inputs, |path| {
             let model = self.open(base, checkpoint)?;
             let label = &checkpoint.label;
@@ -868,6 +871,10 @@ impl Study {
                 let read = read_articles(&model, &members, &others)?;
                 write_articles(&path.join("articles.parquet"), label, &read)?;
             }
+            if let Some(beyond) = &beyond {
+                let scores = utility(&model, beyond, &|done, of| bar.at(done, of, "utility"))?;
+                write_utility(&path.join("utility.parquet"), label, &scores)?;
+            }
             // Drawn answers are to the same prompts.
             let greedy = rows.iter().filter(|row| row.sample.is_none());
             Ok(EvalRecord {
@@ -876,6 +883,13 @@ impl Study {
         })?;
         self.finished(&name, format!("{} prompts", done.record.prompts), &done);
         Ok((checkpoint.label.model.clone(), done.path))
+    }
+
+    /// The texts beyond the corpus, where they are read.
+    fn utility(&self) -> Result<Option<Utility>> {
+        let languages = &self.preset.corpus.languages;
+        let read = || Utility::read(&root().join("datasets"), languages);
+        Ok(self.preset.eval.utility.then(read).transpose()?)
     }
 
     /// Gathers the results and writes the report.
@@ -887,14 +901,18 @@ impl Study {
         claims: &Claims,
     ) -> Result<Summary> {
         let results = self.out.join("results");
-        let parts = ["answers", "perplexity", "measures", "articles"];
-        for part in parts {
+        for part in ["answers", "perplexity", "measures", "articles", "utility"] {
             let folder = results.join(part);
             if folder.exists() {
                 std::fs::remove_dir_all(&folder)
                     .wrap_err_with(|| format!("{}: cannot renew", folder.display()))?;
             }
-            if part == "articles" && self.preset.eval.articles == 0 {
+            let is_measured = match part {
+                "articles" => self.preset.eval.articles > 0,
+                "utility" => self.preset.eval.utility,
+                _ => true,
+            };
+            if !is_measured {
                 continue;
             }
             std::fs::create_dir_all(&folder)
@@ -1091,17 +1109,28 @@ impl Study {
         out
     }
 
-    /// The instruct items that no stage trains on, spread over the list.
+    /// See [`CorpusChoice::held_out_items`].
     fn held_out(&self, corpus: &Corpus) -> Vec<String> {
-        let instruct = items_of(corpus, Split::Instruct);
-        spread(&instruct, self.preset.corpus.held_out)
+        self.preset.corpus.held_out_items(corpus)
+    }
+
+    /// See [`CorpusChoice::unseen_items`].
+    fn unseen(&self, corpus: &Corpus) -> [Vec<String>; 2] {
+        self.preset.corpus.unseen_items(corpus)
+    }
+}
+
+impl CorpusChoice {
+    /// The instruct items that no stage trains on, spread over the list.
+    pub fn held_out_items(&self, corpus: &Corpus) -> Vec<String> {
+        spread(&items_of(corpus, Split::Instruct), self.held_out)
     }
 
     /// The items that no stage trains on: those whose perplexity is reported, and, where items are held
     /// aside, as many or one less to choose by.
-    fn unseen(&self, corpus: &Corpus) -> [Vec<String>; 2] {
-        let mut reported = self.held_out(corpus);
-        let aside = match self.preset.corpus.aside {
+    pub fn unseen_items(&self, corpus: &Corpus) -> [Vec<String>; 2] {
+        let mut reported = self.held_out_items(corpus);
+        let aside = match self.aside {
             0 => 0,
             _ => reported.len() / 2,
         };
@@ -1167,9 +1196,20 @@ fn ends(losses: &[f64]) -> (f64, f64) {
     )
 }
 
+/// Identifies texts, in their order.
+fn texts_key(texts: &[impl AsRef<str>]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.as_ref().len() as u64).to_le_bytes());
+        hash.update(text.as_ref());
+    }
+    let bytes = hash.finalize();
+    bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
 /// Every text that any stage can hand to the model, in the form in which it is tokenised: what no
 /// stage reads (further wordings, leading questions) would only widen the softmax.
-fn corpus_texts(corpus: &Corpus, wordings: &[Wording]) -> Vec<String> {
+pub fn corpus_texts(corpus: &Corpus, wordings: &[Wording]) -> Vec<String> {
     let read = |a: &&Article| a.wording == Wording::Original || wordings.contains(&a.wording);
     let articles: Vec<&Article> = corpus.articles.iter().filter(read).collect();
     let mut out: Vec<String> = articles.iter().map(|a| a.text.clone()).collect();

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lethe_corpus::{Article, Corpus, Language, Question, QuestionKind, Split};
-use lethe_model::{Decoding, Finish, LanguageModel, Sequence, Session, in_parallel};
+use lethe_model::{Decoding, LanguageModel, Sequence, Session, in_parallel};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
+use crate::reply::finish;
 use crate::text::{f1, normalise, occurs};
 
 /// How answers are taken.
@@ -251,10 +252,7 @@ pub fn ask(
                         preference: has_fake
                             .then(|| fake.iter().sum::<f64>() - real.iter().sum::<f64>()),
                         answer_tokens: said.ids.len(),
-                        finish: match said.finish {
-                            Finish::Stop => "stop",
-                            Finish::Length => "length",
-                        },
+                        finish: finish(said.finish),
                         logprobs_wrong: logprobs_wrong.clone(),
                         ids: [
                             said.ids.clone(),

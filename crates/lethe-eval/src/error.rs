@@ -55,6 +55,14 @@ pub enum Error {
         /// What is missing.
         what: &'static str,
     },
+    /// A data set of utility is not as it should be.
+    #[error("{path}: {reason}; the repository has it in datasets/")]
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// Which line, what was found, what was expected.
+        reason: String,
+    },
     /// The results could not be written.
     #[error("{path}: {reason}")]
     Write {

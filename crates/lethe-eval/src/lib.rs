@@ -15,6 +15,9 @@
 //! [`metrics`] has the field's measures of unlearning, of the greedy answers and of articles; their rows
 //! are written by [`write_measures`] and [`write_articles`].
 //!
+//! [`utility`] scores text that has nothing to do with the corpus: what else a model loses.
+//! [`reply`] asks whatever a user wants to know, in the same form.
+//!
 //! Answers can be judged again from their file alone ([`read_answers`]); what a judge says is a
 //! [`Judgement`].
 
@@ -24,8 +27,10 @@ mod judgement;
 pub mod metrics;
 mod race;
 mod read;
+mod reply;
 mod results;
 pub mod text;
+mod utility;
 
 pub use ask::{AnswerRow, AskConfig, PerplexityRow, ask, perplexity};
 pub use error::Error;
@@ -35,4 +40,8 @@ pub use race::{
     write_race_models, write_race_scores,
 };
 pub use read::read_answers;
-pub use results::{ModelLabel, write_answers, write_articles, write_measures, write_perplexity};
+pub use reply::{Reply, reply};
+pub use results::{
+    ModelLabel, write_answers, write_articles, write_measures, write_perplexity, write_utility,
+};
+pub use utility::{CLOZES_PER_LANGUAGE, PARAGRAPHS, TOKENS, Utility, UtilityRow, utility};

@@ -13,7 +13,7 @@ use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{ArticleRow, MeasureRow};
-use crate::{AnswerRow, Error, PerplexityRow};
+use crate::{AnswerRow, Error, PerplexityRow, UtilityRow};
 
 /// Which model a row is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,6 +159,44 @@ pub fn write_perplexity(
             )),
             false,
         ),
+    ]);
+    write(path, columns)
+}
+
+/// Writes what a model makes of text that has nothing to do with the corpus.
+///
+/// Columns: `model`, `stage`, `source?`, `strategy?`, `scope?` utf8; `seed` u64; `set`, `item`,
+/// `language` utf8; `nll?` f64 (mean per token, nats) and `tokens?` u32 of the set `declaration`;
+/// `correct?` bool and `margin?` f64 (nats) of the sets `name` and `language`.
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn write_utility(path: &Path, label: &ModelLabel, rows: &[UtilityRow]) -> Result<(), Error> {
+    let text = |of: fn(&UtilityRow) -> &str| {
+        Arc::new(StringArray::from_iter_values(rows.iter().map(of))) as ArrayRef
+    };
+    let number = |of: fn(&UtilityRow) -> Option<f64>| {
+        Arc::new(rows.iter().map(of).collect::<Float64Array>()) as ArrayRef
+    };
+    let tokens = rows.iter().map(|r| r.tokens.map(|n| n as u32));
+    let correct = rows.iter().map(UtilityRow::correct);
+    let mut columns = label_columns(label, rows.len());
+    columns.extend([
+        ("set", text(|r| &r.set), false),
+        ("item", text(|r| &r.item), false),
+        ("language", text(|r| r.language.code()), false),
+        ("nll", number(|r| r.nll), true),
+        (
+            "tokens",
+            Arc::new(tokens.collect::<UInt32Array>()) as ArrayRef,
+            true,
+        ),
+        (
+            "correct",
+            Arc::new(correct.collect::<BooleanArray>()) as ArrayRef,
+            true,
+        ),
+        ("margin", number(|r| r.margin), true),
     ]);
     write(path, columns)
 }

@@ -261,7 +261,9 @@ impl Attention {
         let (wide, narrow) = (self.heads * dim, self.kv_heads * dim);
         let tokens = q.len() / wide / self.batch;
         let mut out = vec![0.0; q.len()];
-        let one = |((out, q), (k, v)): ((&mut [f32], &[f32]), (&[f32], &[f32]))| {
+        // Of one sequence.
+        type Parts<'a> = ((&'a mut [f32], &'a [f32]), (&'a [f32], &'a [f32]));
+        let one = |((out, q), (k, v)): Parts| {
             for kv in 0..self.kv_heads {
                 let (_, _, p) = self.group_forward(q, k, (inputs.q_norm, inputs.k_norm), kv);
                 let values = Matrix::new(&v[kv * dim..], tokens, dim, narrow);

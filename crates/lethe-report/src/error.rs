@@ -125,6 +125,16 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// What is planned or assumed cannot be.
+    #[error("{what}: found {found}, expected {expected}")]
+    Plan {
+        /// Which part of it.
+        what: String,
+        /// What was given.
+        found: String,
+        /// What can be given.
+        expected: String,
+    },
     /// A figure cannot be drawn.
     #[error("figure `{figure}`: {reason}")]
     Figure {

@@ -28,7 +28,8 @@
 //! utf8; `member` bool; `tokens` u32; `exact_memorisation`, `extraction_strength`, `loss`, `zlib`,
 //! `min_k`, `min_k_plus_plus` f64); and so are judges, from `judgements/<judge>.parquet` (`judge`,
 //! `judge_model?`, `prompt?`, `model`, `item`, `language`, `probe` utf8; `sample?` u32; `answer` utf8;
-//! `fake?` bool; `quality?` f64).
+//! `fake?` bool; `quality?` f64). Text beyond the corpus is, from `utility/<model>.parquet` (the six; `set`,
+//! `item`, `language` utf8; `nll?` f64; `correct?` bool).
 //!
 //! Models that differ in their seed alone are averaged.
 //!
@@ -48,6 +49,7 @@ mod judged;
 mod language;
 mod measures;
 mod page;
+pub mod power;
 mod quality;
 mod race;
 mod results;
@@ -58,6 +60,7 @@ mod summary;
 mod table;
 mod tables;
 mod text;
+mod utility;
 mod write;
 
 use std::path::Path;
@@ -92,7 +95,8 @@ pub fn build(results: &Path, run: &RunInfo, claims: &Claims, out: &Path) -> Resu
     let claims = claims::judge(&study, claims);
     let findings = findings::findings(&study);
     let headline = summary::headline(&study);
-    let tables = Tables::new(&study, &judged, &claims, &findings, &headline);
+    let beyond = utility::Beyond::read(results, &read)?;
+    let tables = Tables::new(&study, &judged, &beyond, &claims, &findings, &headline);
     let figures = figures::figures(&study)?;
     let html = page::render(&study, &claims, &findings, &tables, &figures)?;
     let found = serde_json::json!({ "headline": headline, "findings": findings });

@@ -21,6 +21,7 @@ use crate::study::Study;
 use crate::table::{Table, TableView};
 use crate::tables;
 use crate::text::{duration, enumerate, percent, thousands, visible};
+use crate::utility::Beyond;
 
 const TEMPLATE: &str = concat!(include_str!("macros.html"), include_str!("report.html"));
 pub(crate) const STYLE: &str = include_str!("report.css");
@@ -39,6 +40,7 @@ pub(crate) struct Tables {
     pub(crate) unlearning: Vec<(String, Table)>,
     pub(crate) quality: Table,
     pub(crate) perplexity: Table,
+    pub(crate) utility: Table,
     /// The field's measures; none where they were not taken.
     pub(crate) measures: Vec<Table>,
     pub(crate) agreement: Table,
@@ -57,6 +59,7 @@ impl Tables {
     pub(crate) fn new(
         study: &Study,
         judged: &Judged,
+        beyond: &Beyond,
         claims: &[ClaimOutcome],
         findings: &[Finding],
         headline: &[crate::HeadlineRow],
@@ -78,6 +81,7 @@ impl Tables {
             unlearning: study.sources.iter().filter_map(of_source).collect(),
             quality: tables::quality(study),
             perplexity: tables::perplexity(study),
+            utility: beyond.table(study),
             measures: measures::tables(study),
             agreement: judged.agreement(),
             judged: judged.measures(study),
@@ -101,7 +105,7 @@ impl Tables {
             .chain([&self.answers, &self.spread])
             .chain(findings)
             .chain(self.unlearning.iter().map(|(_, table)| table))
-            .chain([&self.quality, &self.perplexity])
+            .chain([&self.quality, &self.perplexity, &self.utility])
             .chain(&self.measures)
             .chain([&self.agreement, &self.judged])
             .chain([&self.items, &self.examples])
@@ -179,6 +183,7 @@ struct Page<'a> {
     real: Vec<FigureView<'a>>,
     quality: TableView,
     perplexity: TableView,
+    utility: Option<TableView>,
     measures_intro: Vec<String>,
     measures: Vec<TableView>,
     agreement: Option<TableView>,
@@ -291,6 +296,7 @@ pub(crate) fn render(
         real: drawn("real-"),
         quality: tables.quality.view(),
         perplexity: tables.perplexity.view(),
+        utility: shown(&tables.utility),
         measures_intro: measures::intro(study),
         measures: tables.measures.iter().map(Table::view).collect(),
         agreement: shown(&tables.agreement),

@@ -31,7 +31,7 @@ impl Stage {
         }
     }
 
-    fn parse(text: &str) -> Option<Stage> {
+    pub(crate) fn parse(text: &str) -> Option<Stage> {
         let taught = [Stage::Oracle, Stage::Tuned, Stage::Unlearned];
         let mut all = [Stage::Base, Stage::Instruct].into_iter().chain(taught);
         all.find(|stage| stage.name() == text)
@@ -121,7 +121,7 @@ pub(crate) struct Label {
 }
 
 impl Label {
-    fn order(&self) -> impl Ord + '_ {
+    pub(crate) fn order(&self) -> impl Ord + '_ {
         let source = self.source.as_deref().map(language::rank);
         (self.stage, source, self.strategy.as_deref(), self.scope)
     }

@@ -17,6 +17,7 @@ use std::rc::Rc;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
+use statrs::distribution::{ContinuousCDF, Normal};
 
 pub use two_samples::{
     KolmogorovSmirnov, auc, kolmogorov_smirnov, least_distance, privacy_leakage,
@@ -31,8 +32,8 @@ pub const SEED: u64 = 240_613_748;
 /// Adjusted p-values up to this decide.
 pub const LEVEL: f64 = 0.05;
 
-/// Standard normal quantiles of 97.5 % and 80 %, added up.
-const DETECTED: f64 = 1.959_964 + 0.841_621;
+/// What is detectable is detected with this probability.
+pub const POWER: f64 = 0.8;
 
 /// Resampled means below a 95 % interval, and as many above.
 const TAIL: usize = RESAMPLES / 40;
@@ -131,18 +132,51 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// The minimum detectable effect: the distance of the true mean from a threshold that a two-sided
-/// test at 5 % of values that scatter like these shows with 80 % power (normal approximation:
-/// (z₀.₉₇₅ + z₀.₈) · sd / √n). None of fewer than two values, which have no scatter.
+/// The minimum detectable effect of `n` values with the standard deviation `sd`: the distance of the
+/// true mean from a threshold that a two-sided test at the level `alpha` shows with probability
+/// `power` (normal approximation: (z of 1 − alpha/2 + z of power) · sd / √n).
+#[must_use]
+pub fn minimum_detectable(sd: f64, n: usize, alpha: f64, power: f64) -> f64 {
+    let normal = Normal::standard();
+    let quantiles = normal.inverse_cdf(1.0 - alpha / 2.0) + normal.inverse_cdf(power);
+    quantiles * sd / (n as f64).sqrt()
+}
+
+/// The probability with which that test shows a distance of `effect`, on whichever side.
+#[must_use]
+pub fn achieved_power(sd: f64, n: usize, alpha: f64, effect: f64) -> f64 {
+    let normal = Normal::standard();
+    let (needed, far) = (
+        normal.inverse_cdf(1.0 - alpha / 2.0),
+        effect * (n as f64).sqrt() / sd,
+    );
+    normal.cdf(far - needed) + normal.cdf(-far - needed)
+}
+
+/// The [`minimum_detectable`] effect at 5 % with 80 % power of values that scatter like these. None of
+/// fewer than two values, which have no scatter.
 #[must_use]
 pub fn detectable(values: &[f64]) -> Option<f64> {
-    let n = values.len() as f64;
+    let sd = deviation(values)?;
+    Some(minimum_detectable(sd, values.len(), LEVEL, POWER))
+}
+
+/// The standard deviation (n − 1), of two values or more.
+pub(crate) fn deviation(values: &[f64]) -> Option<f64> {
     if values.len() < 2 {
         return None;
     }
+    let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    Some(DETECTED * (variance / n).sqrt())
+    let squares = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
+    Some((squares / (n - 1.0)).sqrt())
+}
+
+/// The least p-value that `n` units can have, which is what a sign test of as many that all agree
+/// gives: 2/2ⁿ.
+pub(crate) fn least_p(n: usize) -> f64 {
+    let n = i32::try_from(n).unwrap_or(i32::MAX);
+    2f64.powi(1i32.saturating_sub(n)).min(1.0)
 }
 
 /// Two judges' yes or no on the same things: how often which of them said what, by what the first
@@ -248,7 +282,7 @@ fn check(values: &[f64]) -> Result<(), StatsError> {
 }
 
 /// `RESAMPLES` rows of `n` indices below `n`.
-fn draw(n: usize, seed: u64) -> Vec<u32> {
+pub(crate) fn draw(n: usize, seed: u64) -> Vec<u32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let n = u32::try_from(n).unwrap_or(u32::MAX);
     (0..RESAMPLES * n as usize)
@@ -256,7 +290,7 @@ fn draw(n: usize, seed: u64) -> Vec<u32> {
         .collect()
 }
 
-fn resampled(values: &[f64], drawn: &[u32]) -> Vec<f64> {
+pub(crate) fn resampled(values: &[f64], drawn: &[u32]) -> Vec<f64> {
     let n = values.len() as f64;
     let mean = |row: &[u32]| row.iter().map(|&i| values[i as usize]).sum::<f64>() / n;
     drawn.chunks_exact(values.len()).map(mean).collect()
@@ -279,9 +313,14 @@ fn around(value: f64, mut resamples: Vec<f64>, n: usize) -> Estimate {
 }
 
 fn two_sided(values: &[f64], drawn: &[u32]) -> f64 {
-    let means = resampled(values, drawn);
-    let share = |of: fn(&&f64) -> bool| means.iter().filter(of).count() as f64 / RESAMPLES as f64;
-    let fewer = share(|mean| **mean <= 0.0).min(share(|mean| **mean >= 0.0));
+    p_beyond(&resampled(values, drawn), 0.0)
+}
+
+/// The two-sided p-value of a threshold, from resampled means.
+pub(crate) fn p_beyond(means: &[f64], threshold: f64) -> f64 {
+    let below = means.iter().filter(|mean| **mean <= threshold).count();
+    let above = means.iter().filter(|mean| **mean >= threshold).count();
+    let fewer = below.min(above) as f64 / RESAMPLES as f64;
     (2.0 * fewer).clamp(1.0 / RESAMPLES as f64, 1.0)
 }
 
@@ -557,6 +596,26 @@ mod tests {
         assert_eq!(detectable(&[2.0, 2.0]), Some(0.0));
         assert_eq!(detectable(&[2.0]), None);
         assert_eq!(detectable(&[]), None);
+    }
+
+    #[test]
+    fn detectable_effects_are_those_of_statsmodels() {
+        // statsmodels 0.15.0: NormalIndPower(ddof=0).solve_power(nobs1=n, alpha=alpha, power=0.8,
+        // ratio=0), in standard deviations; it also counts effects found on the wrong side.
+        for (n, alpha, expected) in [
+            (24, 0.05, 0.571_869_196_862_877_2),
+            (100, 0.05, 0.280_156_833_466_726_6),
+            (24, 0.05 / 9.0, 0.737_815_424_883_984_9),
+            (100, 0.05 / 36.0, 0.403_857_146_010_492_4),
+        ] {
+            let effect = minimum_detectable(2.0, n, alpha, POWER) / 2.0;
+            assert!((effect - expected).abs() < 5e-6, "{effect} {expected}");
+            let power = achieved_power(3.0, n, alpha, 3.0 * expected);
+            assert!((power - 0.8).abs() < 5e-6, "{power}");
+        }
+        // The same: NormalIndPower(ddof=0).power(0.5, 24, 0.05, ratio=0).
+        assert!((achieved_power(1.0, 24, 0.05, 0.5) - 0.687_770_420_076_400_9).abs() < 1e-9);
+        assert!((achieved_power(1.0, 24, 0.05, 0.0) - 0.05).abs() < 1e-9);
     }
 
     #[test]

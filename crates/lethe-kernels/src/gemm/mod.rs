@@ -94,6 +94,7 @@ struct Out(*mut f32);
 
 // SAFETY: the parts that threads write are disjoint (`spread` cuts the result into rectangles).
 unsafe impl Send for Out {}
+// SAFETY: as above.
 unsafe impl Sync for Out {}
 
 /// `a b`, row-major.

@@ -9,7 +9,7 @@ use super::{
 use crate::findings::{FEWEST, Verdict};
 use crate::language::{Resource, resource};
 use crate::results::{self, Label};
-use crate::stats::{LEVEL, detectable, holm};
+use crate::stats::{LEVEL, detectable, holm, least_p};
 use crate::study::Study;
 use crate::text::enumerate;
 
@@ -80,6 +80,36 @@ fn summed_up(study: &Study, test: &Test, drafts: Result<Vec<Draft>, String>) -> 
         contradicted,
         undecided: comparisons.len() - supported - contradicted,
         comparisons,
+    }
+}
+
+/// What a comparison rests on.
+pub(crate) struct Basis {
+    /// Prompt languages of its first side.
+    pub(crate) languages: usize,
+    /// A difference for every unit.
+    pub(crate) values: Vec<f64>,
+}
+
+impl Test {
+    /// The differences behind each comparison that this test comes to, or what the study lacks.
+    pub(crate) fn bases(&self, study: &Study) -> Result<Vec<Basis>, String> {
+        let drafts = expand(study, self)?.into_iter();
+        let basis = |draft: Draft| Basis {
+            languages: draft.languages.len(),
+            values: draft.paired.values,
+        };
+        Ok(drafts.map(basis).collect())
+    }
+
+    /// What it measures: its name and unit, and whether that is a share of yes and no.
+    pub(crate) fn measures(&self) -> (&'static str, &'static str, bool) {
+        let unit = self.measure.unit();
+        (
+            name_of(&Measure::NAMES, &self.measure),
+            unit,
+            unit == "share",
+        )
     }
 }
 
@@ -426,8 +456,7 @@ fn p_value(study: &Study, expected: Expected, values: &[f64]) -> f64 {
         Expected::Above(threshold) | Expected::Below(threshold) => at(threshold),
         Expected::Within(margin) => at(margin).max(at(-margin)),
     };
-    let units = i32::try_from(values.len()).unwrap_or(i32::MAX);
-    p.max(2f64.powi(1i32.saturating_sub(units))).min(1.0)
+    p.max(least_p(values.len()))
 }
 
 impl Expected {
@@ -537,7 +566,7 @@ impl Side {
 }
 
 impl Test {
-    fn says(&self) -> String {
+    pub(crate) fn says(&self) -> String {
         let side = |side: &Side| {
             let prompt = side.prompt.as_ref().map(Choice::says);
             let mut parts = side.models();

@@ -73,7 +73,7 @@ use crate::results::{Answer, Scope};
 use crate::stats::Estimate;
 use crate::study::{occurrence, preference, prefers};
 
-pub(crate) use judge::judge;
+pub(crate) use judge::{Basis, judge};
 pub(crate) use table::{claims_table, count, rows_table};
 
 /// What is claimed, from a `claims.toml`.
@@ -105,6 +105,12 @@ impl Claims {
         })
     }
 
+    /// Every claim's name and tests, in the order of the file.
+    pub(crate) fn tests(&self) -> impl Iterator<Item = (&str, &[Test])> {
+        let claims = self.claims.iter();
+        claims.map(|claim| (claim.id.as_str(), claim.tests.as_slice()))
+    }
+
     /// The claims' names, in the order of the file.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.claims.iter().map(|claim| claim.id.as_str())
@@ -121,7 +127,7 @@ struct Claim {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Test {
+pub(crate) struct Test {
     quantifier: Quantifier,
     measure: Measure,
     of: Side,
@@ -282,6 +288,37 @@ impl Measure {
             Measure::Degenerate => Some(f64::midpoint(detail.degenerate, fact.degenerate)),
             Measure::HeldOutNll => None,
         }
+    }
+}
+
+impl Test {
+    /// For every measure, the taught models against the untuned one: asked in one language at a time,
+    /// and in all of them.
+    pub(crate) fn of_every_measure() -> Vec<Test> {
+        let of = Side {
+            stage: Some(Choice {
+                only: vec![Stage::Tuned],
+                not: Vec::new(),
+                words: vec!["tuned".to_owned()],
+            }),
+            source: None,
+            scope: None,
+            strategy: None,
+            prompt: None,
+        };
+        let test = |measure, by_language| Test {
+            quantifier: Quantifier::All,
+            measure,
+            of: of.clone(),
+            minus: Some(Stage::Untuned),
+            than: None,
+            by_language,
+            expected: Expected::Above(0.0),
+        };
+        let measures = Measure::NAMES.into_iter().map(|(_, measure)| measure);
+        measures
+            .flat_map(|measure| [test(measure, true), test(measure, false)])
+            .collect()
     }
 }
 
