@@ -253,5 +253,5 @@ fn a_preset_that_probes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let finished = run(&mut smoke(&out, &["--set", "corpus.probe=0"]));
-    refused(&finished, &["no fake article", "probed item"]);
+    refused(&finished, &["0 items are probed", "corpus.probe"]);
 }

@@ -213,11 +213,16 @@ pub fn probe_articles(
     };
     let out: Vec<Article> = corpus.articles.iter().filter(wanted).cloned().collect();
     let expected = probed.len() * languages.len();
+    let codes: Vec<&str> = languages.iter().map(|l| l.code()).collect();
     if expected == 0 {
-        bail!("the corpus has no {version} article of a probed item in {languages:?}");
+        bail!(
+            "there is no {version} article of a probed item in [{}]: {} items are probed, expected at \
+             least one (corpus.probe), in at least one language",
+            codes.join(", "),
+            probed.len()
+        );
     }
     if out.len() != expected {
-        let codes: Vec<&str> = languages.iter().map(|l| l.code()).collect();
         bail!(
             "learn.wordings has {wording:?}, but only {} of the {expected} {version} articles of \
              the probed items in {} are in the corpus; write the others, or leave {wording:?} out",

@@ -71,10 +71,13 @@ const LOG_PROBABILITY_MARGIN: f64 = 2e-3;
 const LOSS_MARGIN: f64 = 0.01;
 const NORM_MARGIN: f64 = 0.02;
 
-/// The margins of training steps whose dense layers multiply `bf16` operands: eight bits of mantissa
-/// instead of 24.
-const BF16_LOSS_MARGIN: f64 = 0.02;
-const BF16_NORM_MARGIN: f64 = 0.05;
+/// The margins of a step whose dense layers multiply `bf16` operands: eight bits of mantissa instead
+/// of 24. Only the first step's numbers can be compared: updates of 1e-5 are smaller than the distance
+/// between two `bf16` weights, so that later steps see a weight that is rounded anew. What four of them
+/// come to is compared in `f32`.
+const BF16_LOSS_MARGIN: f64 = 0.005;
+const BF16_NORM_MARGIN: f64 = 0.01;
+const BF16_TRAINED_MARGIN: f64 = 0.02;
 
 /// Prints every comparison and remembers whether all held.
 #[derive(Default)]
@@ -145,7 +148,28 @@ pub fn run(reference: &Path, path: &Path, sha256: &str, device: &str) -> Result<
         report.same(&what, &found.ids, &text.greedy_12);
     }
     let tuned = &expected.full_finetune;
-    fine_tune(&mut report, &mut model.clone(), tuned, Precision::Bf16)?;
+    let mut half = model.clone();
+    fine_tune(&mut report, &mut half, tuned, Precision::Bf16)?;
+    if let Some(expected) = &expected.unlearning {
+        for (what, ids, wanted) in [
+            (
+                "forget",
+                &expected.forget_ids,
+                expected.cross_entropy_forget,
+            ),
+            (
+                "retain",
+                &expected.retain_ids,
+                expected.cross_entropy_retain,
+            ),
+        ] {
+            let sequences: Vec<Sequence> = ids.iter().cloned().map(Sequence::whole).collect();
+            let found = half.network.mean_nll(&sequences).0;
+            let what = format!("bf16 fine-tuned cross-entropy, {what}");
+            report.near(&what, found, wanted, BF16_TRAINED_MARGIN * wanted);
+        }
+    }
+    drop(half);
     fine_tune(&mut report, &mut model, tuned, Precision::F32)?;
     if let Some(expected) = &expected.unlearning {
         let reference = pretrained.load(&device, None)?;
@@ -257,7 +281,11 @@ fn fine_tune(
     let trained = train(model, &NextToken, &examples, &config, 0, &mut |_, _| {
         Verdict::Continue
     })?;
-    for (index, step) in expected.steps.iter().enumerate() {
+    let steps = match precision {
+        Precision::F32 => expected.steps.len(),
+        Precision::Bf16 => 1,
+    };
+    for (index, step) in expected.steps.iter().take(steps).enumerate() {
         let what = |part: &str| format!("{kind} step {} {part}", index + 1);
         let loss = trained.losses[index];
         report.near(&what("loss"), loss, step.loss, loss_margin * step.loss);

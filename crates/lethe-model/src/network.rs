@@ -74,6 +74,7 @@ pub(crate) struct Cache {
     len: usize,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one per layer")]
 #[derive(Debug, Clone)]
 enum LayerCache {
     /// The processor's own memory.
@@ -135,6 +136,7 @@ pub(crate) struct Rows<'a> {
 }
 
 /// Where the tokens of one forward pass stand, and what each may see.
+#[expect(clippy::large_enum_variant, reason = "one per forward pass")]
 enum Positions<'a> {
     /// Fused attention: angles of local and global layers, and the padding on the left.
     Fused {
