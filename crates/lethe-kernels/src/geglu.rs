@@ -4,7 +4,7 @@
 use crate::wide::{sigmoid, wide};
 
 /// `2 √(2/π)`.
-const TWICE_ROOT: f32 = 1.595_769;
+const TWICE_ROOT: f32 = 1.595_769_2;
 const CUBE: f32 = 0.044_715;
 
 /// `σ(2y)` of `y = √(2/π) (x + 0.044715 x³)`, and `d(2y)/dx`.
