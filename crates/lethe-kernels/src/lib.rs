@@ -43,8 +43,8 @@ pub enum Precision {
     #[default]
     F32,
     /// Rounded to `bf16`, multiplied and added in `f32`; weights, gradients, norms, attention and
-    /// losses stay in `f32`. Twice as fast as `f32` on a processor with AVX512-BF16, slower than it
-    /// elsewhere.
+    /// losses stay in `f32`. A product takes half the time on a processor with AVX512-BF16, and
+    /// longer than in `f32` elsewhere.
     Bf16,
 }
 

@@ -24,8 +24,8 @@ pub struct TrainConfig {
     /// use more cores where single operations do not; the result depends on this number (additions
     /// are grouped otherwise), not on the machine's cores.
     pub shards: usize,
-    /// In what precision dense layers multiply: `"f32"`, or `"bf16"`, twice as fast on a processor
-    /// with AVX512-BF16 (weights, gradients, optimizer, norms, attention and losses stay in `f32`).
+    /// In what precision dense layers multiply: `"f32"`, or `"bf16"`, faster on a processor with
+    /// AVX512-BF16 (weights, gradients, optimizer, norms, attention and losses stay in `f32`).
     pub precision: Precision,
     /// AdamW, schedule, clipping.
     pub optimizer: OptimizerConfig,
