@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::gemm::{Matrix, is_sequential, product, product_into};
+use crate::gemm::{Matrix, at_least, product, product_into};
 use crate::wide::{exp, maximum, sum, sum2, wide};
 use crate::{Precision, norm};
 
@@ -216,42 +216,54 @@ fn scatter(from: &[f32], x: &mut [f32], width: usize, dim: usize, heads: std::op
     }
 }
 
+/// The query heads that share a key head, of one sequence.
+struct Group {
+    /// `[group · tokens, head_dim]`, as projected.
+    raw_queries: Vec<f32>,
+    /// `[tokens, head_dim]`, as projected.
+    raw_keys: Vec<f32>,
+    /// Normalised and rotated.
+    queries: Vec<f32>,
+    /// The same.
+    keys: Vec<f32>,
+    /// `[group · tokens, tokens]`.
+    probabilities: Vec<f32>,
+}
+
 impl Attention {
     fn group(&self) -> usize {
         self.heads / self.kv_heads
     }
 
-    /// Normalised and rotated heads, and what they were before.
-    fn prepare(&self, raw: Vec<f32>, weight: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    /// Normalises heads, and rotates them.
+    fn prepared(&self, raw: &[f32], weight: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; raw.len()];
-        norm::forward(&raw, weight, self.eps, &mut out);
+        norm::add(raw, weight, self.eps, &mut out);
         rotate(&mut out, &self.angles.cos, &self.angles.sin, self.head_dim);
-        (out, raw)
+        out
     }
 
-    /// One group of one sequence: queries `[group · tokens, dim]`, keys `[tokens, dim]`, both with
-    /// what they were made from, and probabilities `[group · tokens, tokens]`.
-    #[allow(clippy::type_complexity)]
-    fn group_forward(
-        &self,
-        q: &[f32],
-        k: &[f32],
-        norms: (&[f32], &[f32]),
-        kv: usize,
-    ) -> ((Vec<f32>, Vec<f32>), (Vec<f32>, Vec<f32>), Vec<f32>) {
+    /// One group of one sequence, from its projections.
+    fn group_of(&self, q: &[f32], k: &[f32], norms: (&[f32], &[f32]), kv: usize) -> Group {
         let (dim, group) = (self.head_dim, self.group());
-        let queries = gather(q, self.heads * dim, dim, kv * group..(kv + 1) * group);
-        let keys = gather(k, self.kv_heads * dim, dim, kv..kv + 1);
-        let queries = self.prepare(queries, norms.0);
-        let keys = self.prepare(keys, norms.1);
-        let tokens = keys.0.len() / dim;
-        let mut p = product(
+        let raw_queries = gather(q, self.heads * dim, dim, kv * group..(kv + 1) * group);
+        let raw_keys = gather(k, self.kv_heads * dim, dim, kv..kv + 1);
+        let queries = self.prepared(&raw_queries, norms.0);
+        let keys = self.prepared(&raw_keys, norms.1);
+        let tokens = keys.len() / dim;
+        let mut probabilities = product(
             Precision::F32,
-            Matrix::new(&queries.0, group * tokens, dim, dim),
-            Matrix::new(&keys.0, tokens, dim, dim).transposed(),
+            Matrix::new(&queries, group * tokens, dim, dim),
+            Matrix::new(&keys, tokens, dim, dim).transposed(),
         );
-        softmax(&mut p, tokens, 0, 0, self.window, self.scale);
-        (queries, keys, p)
+        softmax(&mut probabilities, tokens, 0, 0, self.window, self.scale);
+        Group {
+            raw_queries,
+            raw_keys,
+            queries,
+            keys,
+            probabilities,
+        }
     }
 
     /// `[batch · tokens, heads · head_dim]`.
@@ -265,9 +277,9 @@ impl Attention {
         type Parts<'a> = ((&'a mut [f32], &'a [f32]), (&'a [f32], &'a [f32]));
         let one = |((out, q), (k, v)): Parts| {
             for kv in 0..self.kv_heads {
-                let (_, _, p) = self.group_forward(q, k, (inputs.q_norm, inputs.k_norm), kv);
+                let p = self.group_of(q, k, (inputs.q_norm, inputs.k_norm), kv);
                 let values = Matrix::new(&v[kv * dim..], tokens, dim, narrow);
-                for (head, p) in p.chunks_exact(tokens * tokens).enumerate() {
+                for (head, p) in p.probabilities.chunks_exact(tokens * tokens).enumerate() {
                     let p = Matrix::new(p, tokens, tokens, tokens);
                     let at = (kv * group + head) * dim;
                     product_into(Precision::F32, p, values, &mut out[at..], wide);
@@ -275,15 +287,10 @@ impl Attention {
             }
         };
         let (wide, narrow) = (tokens * wide, tokens * narrow);
-        if is_sequential() {
-            let kv = k.chunks_exact(narrow).zip(v.chunks_exact(narrow));
-            let each = out.chunks_exact_mut(wide).zip(q.chunks_exact(wide)).zip(kv);
-            each.for_each(one);
-        } else {
-            let kv = k.par_chunks_exact(narrow).zip(v.par_chunks_exact(narrow));
-            let each = out.par_chunks_exact_mut(wide);
-            each.zip(q.par_chunks_exact(wide)).zip(kv).for_each(one);
-        }
+        let kv = k.par_chunks_exact(narrow).zip(v.par_chunks_exact(narrow));
+        let each = out.par_chunks_exact_mut(wide).zip(q.par_chunks_exact(wide));
+        let each = each.zip(kv).with_min_len(at_least(self.batch));
+        each.for_each(one);
         out
     }
 
@@ -306,7 +313,7 @@ impl Attention {
         let mut out = vec![0.0; q.len()];
         let normed = |x: &[f32], weight: &[f32], pad: usize| {
             let mut out = vec![0.0; x.len()];
-            norm::forward(x, weight, self.eps, &mut out);
+            norm::add(x, weight, self.eps, &mut out);
             let width = x.len() / tokens;
             for (token, out) in out.chunks_exact_mut(width).enumerate() {
                 let at = (past + token).saturating_sub(pad) * half;
@@ -354,17 +361,12 @@ impl Attention {
         };
         let tall = tokens * wide;
         let (keys, values) = (&mut cache.keys, &mut cache.values);
-        if is_sequential() {
-            let cached = keys.chunks_exact_mut(row).zip(values.chunks_exact_mut(row));
-            let each = out.chunks_exact_mut(tall).zip(cached).enumerate();
-            each.for_each(|(batch, (out, (keys, values)))| one(batch, out, keys, values));
-        } else {
-            let cached = keys
-                .par_chunks_exact_mut(row)
-                .zip(values.par_chunks_exact_mut(row));
-            let each = out.par_chunks_exact_mut(tall).zip(cached).enumerate();
-            each.for_each(|(batch, (out, (keys, values)))| one(batch, out, keys, values));
-        }
+        let cached = keys
+            .par_chunks_exact_mut(row)
+            .zip(values.par_chunks_exact_mut(row));
+        let each = out.par_chunks_exact_mut(tall).zip(cached).enumerate();
+        let each = each.with_min_len(at_least(self.batch));
+        each.for_each(|(batch, (out, (keys, values)))| one(batch, out, keys, values));
         out
     }
 
@@ -384,16 +386,17 @@ impl Attention {
             for kv in 0..self.kv_heads {
                 let heads = kv * group..(kv + 1) * group;
                 let norms = (inputs.q_norm, inputs.k_norm);
-                let ((queries, raw_q), (keys, raw_k), p) = self.group_forward(q, k, norms, kv);
+                let all = self.group_of(q, k, norms, kv);
+                let p = &all.probabilities;
                 let g = gather(g, wide, dim, heads.clone());
                 let tall = group * tokens;
                 let g = Matrix::new(&g, tall, dim, dim);
-                let p_matrix = Matrix::new(&p, tall, tokens, tokens);
+                let p_matrix = Matrix::new(p, tall, tokens, tokens);
                 let into = &mut dv[kv * dim..];
                 product_into(Precision::F32, p_matrix.transposed(), g, into, narrow);
                 let values = Matrix::new(&v[kv * dim..], tokens, dim, narrow);
                 let mut ds = product(Precision::F32, g, values.transposed());
-                softmax_backward(&p, &mut ds, tokens, self.scale);
+                softmax_backward(p, &mut ds, tokens, self.scale);
                 let ds = Matrix::new(&ds, tall, tokens, tokens);
                 let back = |mut turned: Vec<f32>, raw: &[f32], weight: &[f32], dw: &mut [f32]| {
                     rotate_back(&mut turned, &self.angles, dim);
@@ -401,29 +404,26 @@ impl Attention {
                     norm::backward(raw, weight, self.eps, &turned, &mut dx, dw);
                     dx
                 };
-                let keys = Matrix::new(&keys, tokens, dim, dim);
+                let keys = Matrix::new(&all.keys, tokens, dim, dim);
                 let turned = product(Precision::F32, ds, keys);
-                let dx = back(turned, &raw_q, inputs.q_norm, &mut dq_norm);
+                let dx = back(turned, &all.raw_queries, inputs.q_norm, &mut dq_norm);
                 scatter(&dx, dq, wide, dim, heads);
-                let queries = Matrix::new(&queries, tall, dim, dim);
+                let queries = Matrix::new(&all.queries, tall, dim, dim);
                 let turned = product(Precision::F32, ds.transposed(), queries);
-                let dx = back(turned, &raw_k, inputs.k_norm, &mut dk_norm);
+                let dx = back(turned, &all.raw_keys, inputs.k_norm, &mut dk_norm);
                 scatter(&dx, dk, narrow, dim, kv..kv + 1);
             }
             (dq_norm, dk_norm)
         };
         let (tall, short) = (tokens * wide, tokens * narrow);
-        let norms: Vec<(Vec<f32>, Vec<f32>)> = if is_sequential() {
-            let each = dq.chunks_exact_mut(tall).zip(dk.chunks_exact_mut(short));
-            let each = each.zip(dv.chunks_exact_mut(short)).enumerate();
-            each.map(|(b, ((q, k), v))| one(b, q, k, v)).collect()
-        } else {
-            let each = dq
-                .par_chunks_exact_mut(tall)
-                .zip(dk.par_chunks_exact_mut(short));
-            let each = each.zip(dv.par_chunks_exact_mut(short)).enumerate();
-            each.map(|(b, ((q, k), v))| one(b, q, k, v)).collect()
-        };
+        let each = dq
+            .par_chunks_exact_mut(tall)
+            .zip(dk.par_chunks_exact_mut(short))
+            .zip(dv.par_chunks_exact_mut(short))
+            .enumerate()
+            .with_min_len(at_least(self.batch));
+        let norms: Vec<(Vec<f32>, Vec<f32>)> =
+            each.map(|(b, ((q, k), v))| one(b, q, k, v)).collect();
         // Sequence after sequence, whatever thread computed it.
         let (mut q_norm, mut k_norm) = (vec![0.0; dim], vec![0.0; dim]);
         for (q, k) in norms {

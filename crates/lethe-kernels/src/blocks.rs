@@ -154,7 +154,7 @@ impl Blocks for Flex {
         let mut out = vec![0.0; x.values().len()];
         let part = row_parts(x.rows, x.columns) * x.columns;
         let parts = x.values().par_chunks(part).zip(out.par_chunks_mut(part));
-        parts.for_each(|(x, out)| norm::forward(x, w.values(), eps, out));
+        parts.for_each(|(x, out)| norm::add(x, w.values(), eps, out));
         tensor(out, x.shape())
     }
 
@@ -163,7 +163,7 @@ impl Blocks for Flex {
         let mut out = residual.values().to_vec();
         let part = row_parts(x.rows, x.columns) * x.columns;
         let parts = x.values().par_chunks(part).zip(out.par_chunks_mut(part));
-        parts.for_each(|(x, out)| norm::forward_add(x, w.values(), eps, out));
+        parts.for_each(|(x, out)| norm::add(x, w.values(), eps, out));
         tensor(out, x.shape())
     }
 
@@ -195,12 +195,7 @@ impl Blocks for Flex {
 
     fn token_losses(logits: FlexTensor, targets: Arc<[u32]>) -> FlexTensor {
         let logits = Rows::of(&logits);
-        let mut losses = log_sums(&logits);
-        let rows = logits.values().chunks_exact(logits.columns.max(1));
-        for ((loss, row), &target) in losses.iter_mut().zip(rows).zip(targets.iter()) {
-            *loss -= row[target as usize];
-        }
-        tensor(losses, [logits.rows, 1])
+        losses(&logits, log_sums(&logits), &targets)
     }
 
     fn log_softmax(logits: FlexTensor) -> FlexTensor {
@@ -270,27 +265,57 @@ fn log_sums(logits: &Rows) -> Vec<f32> {
     out
 }
 
-/// An operation with its gradient: the autodiff tensor of `output`, which `$backward` leads back
-/// from with `$state`.
-macro_rules! tracked {
-    ($step:expr, [$($input:ident),+], $checkpointing:ident, $state:expr, $output:expr) => {
-        match $step
-            .prepare::<$checkpointing>([$($input.node()),+])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(prepared) => {
-                $(let $input = $input.into_primitive();)+
-                let state = $state;
-                let output = $output;
-                prepared.finish(state, output)
-            }
-            OpsKind::UnTracked(prepared) => {
-                $(let $input = $input.into_primitive();)+
-                prepared.finish($output)
+/// `ln Σ eᶻ − z[target]` of every row, from the rows' `ln Σ eᶻ`.
+fn losses(logits: &Rows, log_sums: Vec<f32>, targets: &[u32]) -> FlexTensor {
+    let mut losses = log_sums;
+    let rows = logits.values().chunks_exact(logits.columns.max(1));
+    for ((loss, row), &target) in losses.iter_mut().zip(rows).zip(targets) {
+        *loss -= row[target as usize];
+    }
+    tensor(losses, [logits.rows, 1])
+}
+
+/// How an operation leads back: from what it kept and the gradient of its result, those of its inputs,
+/// where they are wanted.
+type Back<S, const N: usize> = fn(S, FlexTensor, [bool; N]) -> [Option<FlexTensor>; N];
+
+#[derive(Debug)]
+struct Step<S, const N: usize>(Back<S, N>);
+
+impl<S, const N: usize> Backward<Flex, N> for Step<S, N>
+where
+    S: Clone + Send + Sync + std::fmt::Debug + 'static,
+{
+    type State = S;
+
+    fn backward(self, ops: Ops<S, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let g = grads.consume::<Flex>(&ops.node);
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let gradients = (self.0)(ops.state, g, wanted);
+        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<Flex>(node.id, gradient);
             }
         }
-    };
+    }
+}
+
+/// An operation that autodiff can follow: `forward` gives its result and what `back` needs.
+fn tracked<C, S, const N: usize>(
+    inputs: [FloatTensor<Autodiff<Flex, C>>; N],
+    forward: impl FnOnce([FlexTensor; N]) -> (FlexTensor, S),
+    back: Back<S, N>,
+) -> FloatTensor<Autodiff<Flex, C>>
+where
+    S: Clone + Send + Sync + std::fmt::Debug + 'static,
+    C: CheckpointStrategy,
+{
+    let nodes = inputs.each_ref().map(|input| input.node());
+    let (output, state) = forward(inputs.map(|input| input.into_primitive()));
+    match Step(back).prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish(state, output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    }
 }
 
 impl<C: CheckpointStrategy> Blocks for Autodiff<Flex, C> {
@@ -299,58 +324,27 @@ impl<C: CheckpointStrategy> Blocks for Autodiff<Flex, C> {
         w: FloatTensor<Self>,
         precision: Precision,
     ) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Step;
-        impl Backward<Flex, 2> for Step {
-            type State = (FlexTensor, FlexTensor, Precision);
-            fn backward(
-                self,
-                ops: Ops<Self::State, 2>,
-                grads: &mut Gradients,
-                _: &mut Checkpointer,
-            ) {
-                let g = grads.consume::<Flex>(&ops.node);
-                let (x, w, precision) = ops.state;
-                let [x_node, w_node] = ops.parents;
-                if let Some(node) = x_node {
-                    let dx = product(precision, &g, &w, [false, false]);
-                    grads.register::<Flex>(node.id, dx);
-                }
-                if let Some(node) = w_node {
-                    let dw = product(precision, &g, &x, [true, false]);
-                    grads.register::<Flex>(node.id, dw);
-                }
-            }
-        }
-        tracked!(Step, [x, w], C, (x.clone(), w.clone(), precision), {
-            Flex::linear(x, w, precision)
-        })
+        tracked::<C, _, _>(
+            [x, w],
+            |[x, w]| {
+                let y = Flex::linear(x.clone(), w.clone(), precision);
+                (y, (x, w, precision))
+            },
+            |(x, w, precision), g, [of_x, of_w]| {
+                [
+                    of_x.then(|| product(precision, &g, &w, [false, false])),
+                    of_w.then(|| product(precision, &g, &x, [true, false])),
+                ]
+            },
+        )
     }
 
     fn rms_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Step;
-        impl Backward<Flex, 2> for Step {
-            type State = (FlexTensor, FlexTensor, f32);
-            fn backward(
-                self,
-                ops: Ops<Self::State, 2>,
-                grads: &mut Gradients,
-                _: &mut Checkpointer,
-            ) {
-                let g = grads.consume::<Flex>(&ops.node);
-                let (x, w, eps) = ops.state;
-                let (dx, dw) = rms_norm_backward(&x, &w, eps, &g);
-                for (node, gradient) in ops.parents.into_iter().zip([dx, dw]) {
-                    if let Some(node) = node {
-                        grads.register::<Flex>(node.id, gradient);
-                    }
-                }
-            }
-        }
-        tracked!(Step, [x, w], C, (x.clone(), w.clone(), eps), {
-            Flex::rms_norm(x, w, eps)
-        })
+        tracked::<C, _, _>(
+            [x, w],
+            |[x, w]| (Flex::rms_norm(x.clone(), w.clone(), eps), (x, w, eps)),
+            |(x, w, eps), g, _| rms_norm_backward(&x, &w, eps, &g).map(Some),
+        )
     }
 
     fn add_rms_norm(
@@ -359,44 +353,25 @@ impl<C: CheckpointStrategy> Blocks for Autodiff<Flex, C> {
         w: FloatTensor<Self>,
         eps: f32,
     ) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Step;
-        impl Backward<Flex, 3> for Step {
-            type State = (FlexTensor, FlexTensor, f32);
-            fn backward(
-                self,
-                ops: Ops<Self::State, 3>,
-                grads: &mut Gradients,
-                _: &mut Checkpointer,
-            ) {
-                let g = grads.consume::<Flex>(&ops.node);
-                let (x, w, eps) = ops.state;
-                let (dx, dw) = rms_norm_backward(&x, &w, eps, &g);
-                for (node, gradient) in ops.parents.into_iter().zip([g, dx, dw]) {
-                    if let Some(node) = node {
-                        grads.register::<Flex>(node.id, gradient);
-                    }
-                }
-            }
-        }
-        tracked!(Step, [residual, x, w], C, (x.clone(), w.clone(), eps), {
-            Flex::add_rms_norm(residual, x, w, eps)
-        })
+        tracked::<C, _, _>(
+            [residual, x, w],
+            |[residual, x, w]| {
+                let sum = Flex::add_rms_norm(residual, x.clone(), w.clone(), eps);
+                (sum, (x, w, eps))
+            },
+            |(x, w, eps), g, _| {
+                let [dx, dw] = rms_norm_backward(&x, &w, eps, &g);
+                [g, dx, dw].map(Some)
+            },
+        )
     }
 
     fn geglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Step;
-        impl Backward<Flex, 2> for Step {
-            type State = (FlexTensor, FlexTensor);
-            fn backward(
-                self,
-                ops: Ops<Self::State, 2>,
-                grads: &mut Gradients,
-                _: &mut Checkpointer,
-            ) {
-                let g = Rows::of(&grads.consume::<Flex>(&ops.node));
-                let (gate, up) = (Rows::of(&ops.state.0), Rows::of(&ops.state.1));
+        tracked::<C, _, _>(
+            [gate, up],
+            |[gate, up]| (Flex::geglu(gate.clone(), up.clone()), (gate, up)),
+            |(gate, up), g, _| {
+                let [gate, up, g] = [gate, up, g].map(|t| Rows::of(&t));
                 let mut dgate = vec![0.0; g.values().len()];
                 let mut dup = vec![0.0; g.values().len()];
                 let part = row_parts(g.rows, g.columns) * g.columns;
@@ -409,16 +384,9 @@ impl<C: CheckpointStrategy> Blocks for Autodiff<Flex, C> {
                 parts.for_each(|(((gate, up), g), (dgate, dup))| {
                     geglu::backward(gate, up, g, dgate, dup);
                 });
-                for (node, gradient) in ops.parents.into_iter().zip([dgate, dup]) {
-                    if let Some(node) = node {
-                        grads.register::<Flex>(node.id, tensor(gradient, g.shape()));
-                    }
-                }
-            }
-        }
-        tracked!(Step, [gate, up], C, (gate.clone(), up.clone()), {
-            Flex::geglu(gate, up)
-        })
+                [dgate, dup].map(|gradient| Some(tensor(gradient, g.shape())))
+            },
+        )
     }
 
     fn attention(
@@ -429,62 +397,34 @@ impl<C: CheckpointStrategy> Blocks for Autodiff<Flex, C> {
         k_norm: FloatTensor<Self>,
         attention: Attention,
     ) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Step;
-        impl Backward<Flex, 5> for Step {
-            type State = ([FlexTensor; 5], Attention);
-            fn backward(
-                self,
-                ops: Ops<Self::State, 5>,
-                grads: &mut Gradients,
-                _: &mut Checkpointer,
-            ) {
-                let g = Rows::of(&grads.consume::<Flex>(&ops.node));
-                let (inputs, attention) = ops.state;
-                let inputs = inputs.map(|t| Rows::of(&t));
-                let d = attention.backward(attention_inputs(&inputs), g.values());
-                let gradients = [d.q, d.k, d.v, d.q_norm, d.k_norm];
-                for ((node, gradient), input) in ops.parents.into_iter().zip(gradients).zip(&inputs)
-                {
-                    if let Some(node) = node {
-                        grads.register::<Flex>(node.id, tensor(gradient, input.shape()));
-                    }
-                }
-            }
-        }
-        tracked!(
-            Step,
+        tracked::<C, _, _>(
             [q, k, v, q_norm, k_norm],
-            C,
-            (
-                [
-                    q.clone(),
-                    k.clone(),
-                    v.clone(),
-                    q_norm.clone(),
-                    k_norm.clone()
-                ],
-                attention.clone()
-            ),
-            Flex::attention(q, k, v, q_norm, k_norm, attention)
+            |inputs| {
+                let [q, k, v, q_norm, k_norm] = inputs.clone();
+                let out = Flex::attention(q, k, v, q_norm, k_norm, attention.clone());
+                (out, (inputs, attention))
+            },
+            |(inputs, attention), g, _| {
+                let inputs = inputs.map(|t| Rows::of(&t));
+                let d = attention.backward(attention_inputs(&inputs), Rows::of(&g).values());
+                let mut shapes = inputs.iter().map(Rows::shape);
+                [d.q, d.k, d.v, d.q_norm, d.k_norm]
+                    .map(|gradient| Some(tensor(gradient, shapes.next()?)))
+            },
         )
     }
 
     fn token_losses(logits: FloatTensor<Self>, targets: Arc<[u32]>) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Step;
-        impl Backward<Flex, 1> for Step {
-            type State = (FlexTensor, Arc<[u32]>);
-            fn backward(
-                self,
-                ops: Ops<Self::State, 1>,
-                grads: &mut Gradients,
-                _: &mut Checkpointer,
-            ) {
-                let g = Rows::of(&grads.consume::<Flex>(&ops.node));
-                let (logits, targets) = (Rows::of(&ops.state.0), ops.state.1);
-                let [Some(node)] = ops.parents else { return };
-                let log_sums = log_sums(&logits);
+        tracked::<C, _, _>(
+            [logits],
+            |[logits]| {
+                let rows = Rows::of(&logits);
+                let log_sums = log_sums(&rows);
+                let losses = losses(&rows, log_sums.clone(), &targets);
+                (losses, (logits, log_sums, targets))
+            },
+            |(logits, log_sums, targets), g, _| {
+                let (logits, g) = (Rows::of(&logits), Rows::of(&g));
                 let mut out = vec![0.0; logits.values().len()];
                 let rows = row_parts(logits.rows, logits.columns);
                 let part = rows * logits.columns;
@@ -497,67 +437,40 @@ impl<C: CheckpointStrategy> Blocks for Autodiff<Flex, C> {
                 parts.for_each(|(((z, out), (sums, targets)), g)| {
                     loss::token_losses_backward(z, sums, targets, g, out);
                 });
-                grads.register::<Flex>(node.id, tensor(out, logits.shape()));
-            }
-        }
-        tracked!(Step, [logits], C, (logits.clone(), targets.clone()), {
-            Flex::token_losses(logits, targets)
-        })
+                [Some(tensor(out, logits.shape()))]
+            },
+        )
     }
 
     fn log_softmax(logits: FloatTensor<Self>) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Step;
-        impl Backward<Flex, 1> for Step {
-            type State = FlexTensor;
-            fn backward(
-                self,
-                ops: Ops<Self::State, 1>,
-                grads: &mut Gradients,
-                _: &mut Checkpointer,
-            ) {
-                let g = Rows::of(&grads.consume::<Flex>(&ops.node));
-                let y = Rows::of(&ops.state);
-                let [Some(node)] = ops.parents else { return };
+        tracked::<C, _, _>(
+            [logits],
+            |[logits]| {
+                let y = Flex::log_softmax(logits);
+                (y.clone(), y)
+            },
+            |y, g, _| {
+                let (y, g) = (Rows::of(&y), Rows::of(&g));
                 let mut out = vec![0.0; y.values().len()];
                 let columns = y.columns;
                 let part = row_parts(y.rows, columns) * columns;
                 let inputs = y.values().par_chunks(part).zip(g.values().par_chunks(part));
-                inputs
-                    .zip(out.par_chunks_mut(part))
-                    .for_each(|((y, g), out)| {
-                        loss::log_softmax_backward(y, columns, g, out);
-                    });
-                grads.register::<Flex>(node.id, tensor(out, y.shape()));
-            }
-        }
-        match Step
-            .prepare::<C>([logits.node()])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(prepared) => {
-                let output = Flex::log_softmax(logits.into_primitive());
-                prepared.finish(output.clone(), output)
-            }
-            OpsKind::UnTracked(prepared) => {
-                prepared.finish(Flex::log_softmax(logits.into_primitive()))
-            }
-        }
+                let parts = inputs.zip(out.par_chunks_mut(part));
+                parts.for_each(|((y, g), out)| {
+                    loss::log_softmax_backward(y, columns, g, out);
+                });
+                [Some(tensor(out, y.shape()))]
+            },
+        )
     }
 }
 
-fn rms_norm_backward(
-    x: &FlexTensor,
-    w: &FlexTensor,
-    eps: f32,
-    g: &FlexTensor,
-) -> (FlexTensor, FlexTensor) {
+fn rms_norm_backward(x: &FlexTensor, w: &FlexTensor, eps: f32, g: &FlexTensor) -> [FlexTensor; 2] {
     let (x, w, g) = (Rows::of(x), Rows::of(w), Rows::of(g));
     let mut dx = vec![0.0; x.values().len()];
     let mut dw = vec![0.0; x.columns];
     norm::backward(x.values(), w.values(), eps, g.values(), &mut dx, &mut dw);
-    (tensor(dx, x.shape()), tensor(dw, w.shape()))
+    [tensor(dx, x.shape()), tensor(dw, w.shape())]
 }
 
 #[cfg(test)]

@@ -3,21 +3,8 @@
 use crate::wide::{sum, sum2, wide};
 
 wide! {
-    /// `out = x (1 + w) / rms(x)` for every row of `w.len()` numbers.
-    fn forward(x: &[f32], w: &[f32], eps: f32, out: &mut [f32]) {
-        let width = w.len();
-        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            let inverse = 1.0 / (sum(x, |x| x * x) / width as f32 + eps).sqrt();
-            for ((out, &x), &w) in out.iter_mut().zip(x).zip(w) {
-                *out = x * inverse * (1.0 + w);
-            }
-        }
-    }
-}
-
-wide! {
-    /// `out += x (1 + w) / rms(x)` for every row.
-    fn forward_add(x: &[f32], w: &[f32], eps: f32, out: &mut [f32]) {
+    /// `out += x (1 + w) / rms(x)` for every row of `w.len()` numbers.
+    fn add(x: &[f32], w: &[f32], eps: f32, out: &mut [f32]) {
         let width = w.len();
         for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
             let inverse = 1.0 / (sum(x, |x| x * x) / width as f32 + eps).sqrt();

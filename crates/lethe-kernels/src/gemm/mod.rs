@@ -88,6 +88,14 @@ pub(crate) fn is_sequential() -> bool {
     SEQUENTIAL.get() || rayon::current_num_threads() < 2
 }
 
+/// Of so many parts, the fewest that are worth handing to another thread.
+pub(crate) fn at_least(parts: usize) -> usize {
+    match is_sequential() {
+        true => parts.max(1),
+        false => 1,
+    }
+}
+
 /// A place that several threads write to, each its own part.
 #[derive(Clone, Copy)]
 struct Out(*mut f32);
