@@ -70,8 +70,27 @@ pub struct Network {
 pub(crate) struct Cache {
     /// Of every layer.
     layers: Vec<LayerCache>,
+    /// Over the capacity, where fused attention uses them.
+    angles: Option<Rotations>,
     /// Positions filled.
     len: usize,
+}
+
+/// Angles of local and of global layers.
+#[derive(Debug, Clone)]
+struct Rotations {
+    local: Arc<Angles>,
+    global: Arc<Angles>,
+}
+
+impl Rotations {
+    fn new(config: &ModelConfig, positions: usize) -> Self {
+        let angles = |base| Arc::new(Angles::new(base, config.head_dim, positions));
+        Rotations {
+            local: angles(config.rope_local_base_freq),
+            global: angles(config.rope_theta),
+        }
+    }
 }
 
 #[expect(clippy::large_enum_variant, reason = "one per layer")]
@@ -96,6 +115,7 @@ impl Cache {
         };
         Cache {
             layers: (0..config.num_hidden_layers).map(layer).collect(),
+            angles: fused.then(|| Rotations::new(config, capacity)),
             len: 0,
         }
     }
@@ -138,12 +158,8 @@ pub(crate) struct Rows<'a> {
 /// Where the tokens of one forward pass stand, and what each may see.
 #[expect(clippy::large_enum_variant, reason = "one per forward pass")]
 enum Positions<'a> {
-    /// Fused attention: angles of local and global layers, and the padding on the left.
-    Fused {
-        local: Arc<Angles>,
-        global: Arc<Angles>,
-        left_pad: &'a [usize],
-    },
+    /// Fused attention: angles, and the padding on the left.
+    Fused(Rotations, &'a [usize]),
     /// Attention in burn's operations.
     Composed(Geometry),
 }
@@ -175,20 +191,18 @@ impl<'a> Positions<'a> {
         device: &Device,
     ) -> Positions<'a> {
         let width = rows.ids.len() / rows.batch;
-        let past = cache.map_or(0, Cache::len);
-        let slots = match cache.map(|cache| cache.layers.first()) {
+        let fused = match cache {
             // Fused attention without a cache knows no padding.
-            None if lethe_kernels::takes(device) && rows.left_pad.iter().all(|&pad| pad == 0) => {
-                width
-            }
-            Some(Some(LayerCache::Fused(_))) => past + width,
-            _ => return Positions::Composed(Geometry::new(config, rows, past, device)),
+            None => (lethe_kernels::takes(device) && rows.left_pad.iter().all(|&pad| pad == 0))
+                .then(|| Rotations::new(config, width)),
+            Some(cache) => cache.angles.clone(),
         };
-        let angles = |base| Arc::new(Angles::new(base, config.head_dim, slots));
-        Positions::Fused {
-            local: angles(config.rope_local_base_freq),
-            global: angles(config.rope_theta),
-            left_pad: rows.left_pad,
+        match fused {
+            Some(angles) => Positions::Fused(angles, rows.left_pad),
+            None => {
+                let past = cache.map_or(0, Cache::len);
+                Positions::Composed(Geometry::new(config, rows, past, device))
+            }
         }
     }
 }
@@ -332,11 +346,7 @@ impl Network {
             Positions::Composed(geometry) => {
                 self.attention(index, [q, k, v], geometry, batch, cache)
             }
-            Positions::Fused {
-                local,
-                global,
-                left_pad,
-            } => {
+            Positions::Fused(Rotations { local, global }, left_pad) => {
                 let is_global = config.is_global(index);
                 let norms = [layer.q_norm.clone(), layer.k_norm.clone()];
                 let attention = Attention {
