@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray};
+use arrow::array::{ArrayRef, StringArray};
 use lethe_corpus::Language;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::results::{samples, write};
+use crate::results::{count, number, text, truth, write};
 
 /// Who judges, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,14 +62,8 @@ pub struct Judgement {
 /// # Errors
 /// [`Error::Write`].
 pub fn write_judgements(path: &Path, label: &JudgeLabel, rows: &[Judgement]) -> Result<(), Error> {
-    let text = |of: fn(&Judgement) -> &str| {
-        Arc::new(StringArray::from_iter_values(rows.iter().map(of))) as ArrayRef
-    };
     let constant =
         |value: Option<&str>| Arc::new(StringArray::from(vec![value; rows.len()])) as ArrayRef;
-    let fakes = rows.iter().map(|r| r.fake).collect::<BooleanArray>();
-    let qualities = rows.iter().map(|r| r.quality).collect::<Float64Array>();
-    let notes = rows.iter().map(|r| r.note.as_deref());
     let columns = vec![
         ("judge", constant(Some(&label.judge)), false),
         ("judge_model", constant(label.judge_model.as_deref()), true),
@@ -79,19 +73,19 @@ pub fn write_judgements(path: &Path, label: &JudgeLabel, rows: &[Judgement]) -> 
             constant(label.prompt_sha256.as_deref()),
             true,
         ),
-        ("model", text(|r| &r.id.model), false),
-        ("item", text(|r| &r.id.item), false),
-        ("language", text(|r| r.id.language.code()), false),
-        ("probe", text(|r| &r.id.probe), false),
-        ("sample", samples(rows.iter().map(|r| r.id.sample)), true),
-        ("answer", text(|r| &r.answer), false),
-        ("fake", Arc::new(fakes) as ArrayRef, true),
-        ("quality", Arc::new(qualities) as ArrayRef, true),
+        ("model", text(rows, |r| Some(&r.id.model)), false),
+        ("item", text(rows, |r| Some(&r.id.item)), false),
         (
-            "note",
-            Arc::new(notes.collect::<StringArray>()) as ArrayRef,
-            true,
+            "language",
+            text(rows, |r| Some(r.id.language.code())),
+            false,
         ),
+        ("probe", text(rows, |r| Some(&r.id.probe)), false),
+        ("sample", count(rows, |r| r.id.sample), true),
+        ("answer", text(rows, |r| Some(&r.answer)), false),
+        ("fake", truth(rows, |r| r.fake), true),
+        ("quality", number(rows, |r| r.quality), true),
+        ("note", text(rows, |r| r.note.as_deref()), true),
     ];
     write(path, columns)
 }

@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray, UInt32Array, UInt64Array};
+use arrow::array::{ArrayRef, UInt64Array};
 use lethe_corpus::Language;
 use serde::{Deserialize, Serialize};
 
-use crate::results::write;
+use crate::results::{count, number, text, truth, write};
 use crate::{AnswerRow, Error};
 
 /// A model of a comparison.
@@ -124,18 +124,6 @@ impl RaceScore {
     }
 }
 
-fn text<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
-    Arc::new(values.collect::<StringArray>())
-}
-
-fn number(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
-    Arc::new(values.collect::<Float64Array>())
-}
-
-fn count(values: impl Iterator<Item = Option<u32>>) -> ArrayRef {
-    Arc::new(values.collect::<UInt32Array>())
-}
-
 /// Writes the models.
 ///
 /// Columns, in this order (nullable marked `?`): `model`, `stage` utf8 (`untuned`, `tuned`,
@@ -146,32 +134,27 @@ fn count(values: impl Iterator<Item = Option<u32>>) -> ArrayRef {
 /// # Errors
 /// [`Error::Write`].
 pub fn write_race_models(path: &Path, models: &[RaceModel]) -> Result<(), Error> {
-    let runs = || models.iter().map(|m| m.unlearned.as_ref());
-    let words = |of: fn(&RaceRun) -> &str| text(runs().map(|u| u.map(|(run, _)| of(run))));
-    let of_run = |of: fn(&RaceRun) -> f64| number(runs().map(|u| u.map(|(run, _)| of(run))));
-    let counts = |of: fn(&RaceRun) -> u32| count(runs().map(|u| u.map(|(run, _)| of(run))));
-    let of_end = |of: fn(&RaceOutcome) -> f64| number(runs().map(|u| u.map(|(_, end)| of(end))));
-    let steps = count(runs().map(|u| u.map(|(_, end)| end.step)));
-    let outcomes = text(runs().map(|u| u.map(|(_, end)| end.outcome.as_str())));
-    let tokens = runs().map(|u| u.map(|(_, end)| end.tokens));
+    fn run(model: &RaceModel) -> Option<&RaceRun> {
+        model.unlearned.as_ref().map(|(run, _)| run)
+    }
+    fn end(model: &RaceModel) -> Option<&RaceOutcome> {
+        model.unlearned.as_ref().map(|(_, end)| end)
+    }
+    let words = |of: fn(&RaceRun) -> &str| text(models, |m| run(m).map(of));
+    let of_run = |of: fn(&RaceRun) -> f64| number(models, |m| run(m).map(of));
+    let counts = |of: fn(&RaceRun) -> u32| count(models, |m| run(m).map(of));
+    let of_end = |of: fn(&RaceOutcome) -> f64| number(models, |m| end(m).map(of));
+    let tokens = models.iter().map(|m| end(m).map(|end| end.tokens));
     let columns = vec![
-        (
-            "model",
-            text(models.iter().map(|m| Some(m.model.as_str()))),
-            false,
-        ),
-        (
-            "stage",
-            text(models.iter().map(|m| Some(m.stage.as_str()))),
-            false,
-        ),
+        ("model", text(models, |m| Some(&m.model)), false),
+        ("stage", text(models, |m| Some(&m.stage)), false),
         ("strategy", words(|r| &r.strategy), true),
         ("scope", words(|r| &r.scope), true),
         ("settings", words(|r| &r.settings), true),
         ("learning_rate", of_run(|r| r.learning_rate), true),
         ("budget", of_end(|r| r.budget), true),
-        ("step", steps, true),
-        ("outcome", outcomes, true),
+        ("step", count(models, |m| Some(end(m)?.step)), true),
+        ("outcome", text(models, |m| Some(&end(m)?.outcome)), true),
         ("fraction", of_run(|r| r.fraction), true),
         ("request", counts(|r| r.request), true),
         ("requests", counts(|r| r.requests), true),
@@ -185,7 +168,7 @@ pub fn write_race_models(path: &Path, models: &[RaceModel]) -> Result<(), Error>
         ("seconds", of_end(|r| r.seconds), true),
         (
             "held_out_nll",
-            number(models.iter().map(|m| Some(m.held_out_nll))),
+            number(models, |m| Some(m.held_out_nll)),
             false,
         ),
     ];
@@ -199,38 +182,22 @@ pub fn write_race_models(path: &Path, models: &[RaceModel]) -> Result<(), Error>
 /// # Errors
 /// [`Error::Write`].
 pub fn write_race_scores(path: &Path, scores: &[(&str, &RaceScore)]) -> Result<(), Error> {
-    let forgotten: Vec<bool> = scores.iter().map(|(_, s)| s.forgotten).collect();
+    let of_score = |of: fn(&RaceScore) -> f64| number(scores, |(_, s)| Some(of(s)));
     let columns = vec![
-        (
-            "model",
-            text(scores.iter().map(|(model, _)| Some(*model))),
-            false,
-        ),
-        (
-            "item",
-            text(scores.iter().map(|(_, s)| Some(s.item.as_str()))),
-            false,
-        ),
+        ("model", text(scores, |(model, _)| Some(model)), false),
+        ("item", text(scores, |(_, s)| Some(&s.item)), false),
         (
             "language",
-            text(scores.iter().map(|(_, s)| Some(s.language.code()))),
+            text(scores, |(_, s)| Some(s.language.code())),
             false,
         ),
         (
             "forgotten",
-            Arc::new(BooleanArray::from(forgotten)) as ArrayRef,
+            truth(scores, |(_, s)| Some(s.forgotten)),
             false,
         ),
-        (
-            "preference",
-            number(scores.iter().map(|(_, s)| Some(s.preference))),
-            false,
-        ),
-        (
-            "logprob_real",
-            number(scores.iter().map(|(_, s)| Some(s.logprob_real))),
-            false,
-        ),
+        ("preference", of_score(|s| s.preference), false),
+        ("logprob_real", of_score(|s| s.logprob_real), false),
     ];
     write(path, columns)
 }
@@ -243,9 +210,9 @@ pub fn write_race_scores(path: &Path, scores: &[(&str, &RaceScore)]) -> Result<(
 /// # Errors
 /// [`Error::Write`].
 pub fn write_race_measurements(path: &Path, rows: &[RaceMeasurement]) -> Result<(), Error> {
-    let words = |of: fn(&RaceMeasurement) -> &str| text(rows.iter().map(|r| Some(of(r))));
-    let numbers = |of: fn(&RaceMeasurement) -> f64| number(rows.iter().map(|r| Some(of(r))));
-    let counts = |of: fn(&RaceMeasurement) -> u32| count(rows.iter().map(|r| Some(of(r))));
+    let words = |of: fn(&RaceMeasurement) -> &str| text(rows, |r| Some(of(r)));
+    let numbers = |of: fn(&RaceMeasurement) -> f64| number(rows, |r| Some(of(r)));
+    let counts = |of: fn(&RaceMeasurement) -> u32| count(rows, |r| Some(of(r)));
     let columns = vec![
         ("strategy", words(|r| &r.run.strategy), false),
         ("scope", words(|r| &r.run.scope), false),

@@ -65,15 +65,6 @@ fn label_columns(label: &ModelLabel, rows: usize) -> Vec<Column> {
 /// # Errors
 /// [`Error::Write`].
 pub fn write_answers(path: &Path, label: &ModelLabel, rows: &[AnswerRow]) -> Result<(), Error> {
-    let text = |of: fn(&AnswerRow) -> &str| {
-        Arc::new(StringArray::from_iter_values(rows.iter().map(of))) as ArrayRef
-    };
-    let number = |of: fn(&AnswerRow) -> Option<f64>| {
-        Arc::new(rows.iter().map(of).collect::<Float64Array>()) as ArrayRef
-    };
-    let truth = |of: fn(&AnswerRow) -> bool| {
-        Arc::new(BooleanArray::from(rows.iter().map(of).collect::<Vec<_>>())) as ArrayRef
-    };
     let lists = |of: fn(&AnswerRow) -> &[String]| {
         let mut lists = ListBuilder::new(StringBuilder::new());
         for row in rows {
@@ -81,44 +72,67 @@ pub fn write_answers(path: &Path, label: &ModelLabel, rows: &[AnswerRow]) -> Res
         }
         Arc::new(lists.finish()) as ArrayRef
     };
-    let fakes = rows.iter().map(|r| r.fake_answer.as_deref());
-    let tokens = rows.iter().map(|r| r.answer_tokens as u32);
     let mut columns = label_columns(label, rows.len());
     columns.extend([
-        ("item", text(|r| &r.item), false),
-        ("category", text(|r| &r.category), false),
-        ("language", text(|r| r.language.code()), false),
-        ("probe", text(|r| r.probe), false),
-        ("prompt", text(|r| &r.prompt), false),
-        ("sample", samples(rows.iter().map(|r| r.sample)), true),
-        ("temperature", number(|r| r.temperature), true),
-        ("answer", text(|r| &r.answer), false),
-        ("real_answer", text(|r| &r.real_answer), false),
+        ("item", text(rows, |r| Some(&r.item)), false),
+        ("category", text(rows, |r| Some(&r.category)), false),
+        ("language", text(rows, |r| Some(r.language.code())), false),
+        ("probe", text(rows, |r| Some(r.probe)), false),
+        ("prompt", text(rows, |r| Some(&r.prompt)), false),
+        ("sample", count(rows, |r| r.sample), true),
+        ("temperature", number(rows, |r| r.temperature), true),
+        ("answer", text(rows, |r| Some(&r.answer)), false),
+        ("real_answer", text(rows, |r| Some(&r.real_answer)), false),
         (
             "fake_answer",
-            Arc::new(fakes.collect::<StringArray>()) as ArrayRef,
+            text(rows, |r| r.fake_answer.as_deref()),
             true,
         ),
         ("real_aliases", lists(|r| &r.real_aliases), false),
         ("fake_aliases", lists(|r| &r.fake_aliases), false),
-        ("fake_occurrence", truth(|r| r.fake_occurrence), false),
-        ("real_occurrence", truth(|r| r.real_occurrence), false),
-        ("f1", number(|r| Some(r.f1)), false),
-        ("logprob_real", number(|r| Some(r.logprob_real)), false),
-        ("logprob_fake", number(|r| r.logprob_fake), true),
-        ("preference", number(|r| r.preference), true),
         (
-            "answer_tokens",
-            Arc::new(UInt32Array::from_iter_values(tokens)) as ArrayRef,
+            "fake_occurrence",
+            truth(rows, |r| Some(r.fake_occurrence)),
             false,
         ),
-        ("finish", text(|r| r.finish), false),
+        (
+            "real_occurrence",
+            truth(rows, |r| Some(r.real_occurrence)),
+            false,
+        ),
+        ("f1", number(rows, |r| Some(r.f1)), false),
+        (
+            "logprob_real",
+            number(rows, |r| Some(r.logprob_real)),
+            false,
+        ),
+        ("logprob_fake", number(rows, |r| r.logprob_fake), true),
+        ("preference", number(rows, |r| r.preference), true),
+        (
+            "answer_tokens",
+            count(rows, |r| Some(r.answer_tokens as u32)),
+            false,
+        ),
+        ("finish", text(rows, |r| Some(r.finish)), false),
     ]);
     write(path, columns)
 }
 
-pub(crate) fn samples(values: impl Iterator<Item = Option<u32>>) -> ArrayRef {
-    Arc::new(values.collect::<UInt32Array>())
+/// A column of text, and so on: of every row what `of` says, or null.
+pub(crate) fn text<'a, R>(rows: &'a [R], of: impl Fn(&'a R) -> Option<&'a str>) -> ArrayRef {
+    Arc::new(rows.iter().map(of).collect::<StringArray>())
+}
+
+pub(crate) fn number<R>(rows: &[R], of: impl Fn(&R) -> Option<f64>) -> ArrayRef {
+    Arc::new(rows.iter().map(of).collect::<Float64Array>())
+}
+
+pub(crate) fn count<R>(rows: &[R], of: impl Fn(&R) -> Option<u32>) -> ArrayRef {
+    Arc::new(rows.iter().map(of).collect::<UInt32Array>())
+}
+
+pub(crate) fn truth<R>(rows: &[R], of: impl Fn(&R) -> Option<bool>) -> ArrayRef {
+    Arc::new(rows.iter().map(of).collect::<BooleanArray>())
 }
 
 /// Writes perplexities.
@@ -133,32 +147,12 @@ pub fn write_perplexity(
     label: &ModelLabel,
     rows: &[PerplexityRow],
 ) -> Result<(), Error> {
-    let items = rows.iter().map(|r| r.item.as_str());
-    let languages = rows.iter().map(|r| r.language.code());
     let mut columns = label_columns(label, rows.len());
     columns.extend([
-        (
-            "item",
-            Arc::new(StringArray::from_iter_values(items)) as ArrayRef,
-            false,
-        ),
-        (
-            "language",
-            Arc::new(StringArray::from_iter_values(languages)) as ArrayRef,
-            false,
-        ),
-        (
-            "nll",
-            Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r.nll))),
-            false,
-        ),
-        (
-            "tokens",
-            Arc::new(UInt32Array::from_iter_values(
-                rows.iter().map(|r| r.tokens as u32),
-            )),
-            false,
-        ),
+        ("item", text(rows, |r| Some(&r.item)), false),
+        ("language", text(rows, |r| Some(r.language.code())), false),
+        ("nll", number(rows, |r| Some(r.nll)), false),
+        ("tokens", count(rows, |r| Some(r.tokens as u32)), false),
     ]);
     write(path, columns)
 }
@@ -172,31 +166,15 @@ pub fn write_perplexity(
 /// # Errors
 /// [`Error::Write`].
 pub fn write_utility(path: &Path, label: &ModelLabel, rows: &[UtilityRow]) -> Result<(), Error> {
-    let text = |of: fn(&UtilityRow) -> &str| {
-        Arc::new(StringArray::from_iter_values(rows.iter().map(of))) as ArrayRef
-    };
-    let number = |of: fn(&UtilityRow) -> Option<f64>| {
-        Arc::new(rows.iter().map(of).collect::<Float64Array>()) as ArrayRef
-    };
-    let tokens = rows.iter().map(|r| r.tokens.map(|n| n as u32));
-    let correct = rows.iter().map(UtilityRow::correct);
     let mut columns = label_columns(label, rows.len());
     columns.extend([
-        ("set", text(|r| &r.set), false),
-        ("item", text(|r| &r.item), false),
-        ("language", text(|r| r.language.code()), false),
-        ("nll", number(|r| r.nll), true),
-        (
-            "tokens",
-            Arc::new(tokens.collect::<UInt32Array>()) as ArrayRef,
-            true,
-        ),
-        (
-            "correct",
-            Arc::new(correct.collect::<BooleanArray>()) as ArrayRef,
-            true,
-        ),
-        ("margin", number(|r| r.margin), true),
+        ("set", text(rows, |r| Some(&r.set)), false),
+        ("item", text(rows, |r| Some(&r.item)), false),
+        ("language", text(rows, |r| Some(r.language.code())), false),
+        ("nll", number(rows, |r| r.nll), true),
+        ("tokens", count(rows, |r| r.tokens.map(|n| n as u32)), true),
+        ("correct", truth(rows, UtilityRow::correct), true),
+        ("margin", number(rows, |r| r.margin), true),
     ]);
     write(path, columns)
 }
@@ -212,41 +190,35 @@ pub fn write_utility(path: &Path, label: &ModelLabel, rows: &[UtilityRow]) -> Re
 /// # Errors
 /// [`Error::Write`].
 pub fn write_measures(path: &Path, label: &ModelLabel, rows: &[MeasureRow]) -> Result<(), Error> {
-    let text = |of: fn(&MeasureRow) -> &str| {
-        Arc::new(StringArray::from_iter_values(rows.iter().map(of))) as ArrayRef
-    };
-    let number = |of: fn(&MeasureRow) -> Option<f64>| {
-        Arc::new(rows.iter().map(of).collect::<Float64Array>()) as ArrayRef
-    };
-    let truth = |of: fn(&MeasureRow) -> Option<bool>| {
-        Arc::new(rows.iter().map(of).collect::<BooleanArray>()) as ArrayRef
-    };
-    let wrong = rows.iter().map(|r| r.wrong_answers as u32);
     let mut columns = label_columns(label, rows.len());
     columns.extend([
-        ("item", text(|r| &r.item), false),
-        ("language", text(|r| r.language.code()), false),
-        ("probe", text(|r| r.probe), false),
+        ("item", text(rows, |r| Some(&r.item)), false),
+        ("language", text(rows, |r| Some(r.language.code())), false),
+        ("probe", text(rows, |r| Some(r.probe)), false),
         (
             "probability_real",
-            number(|r| Some(r.probability_real)),
+            number(rows, |r| Some(r.probability_real)),
             false,
         ),
-        ("probability_fake", number(|r| r.probability_fake), true),
-        ("log_truth_ratio", number(|r| r.log_truth_ratio), true),
+        (
+            "probability_fake",
+            number(rows, |r| r.probability_fake),
+            true,
+        ),
+        ("log_truth_ratio", number(rows, |r| r.log_truth_ratio), true),
         (
             "wrong_answers",
-            Arc::new(UInt32Array::from_iter_values(wrong)) as ArrayRef,
+            count(rows, |r| Some(r.wrong_answers as u32)),
             false,
         ),
-        ("rouge_real", number(|r| Some(r.rouge_real)), false),
-        ("rouge_fake", number(|r| r.rouge_fake), true),
-        ("chrf_real", number(|r| Some(r.chrf_real)), false),
-        ("chrf_fake", number(|r| r.chrf_fake), true),
-        ("in_language", truth(|r| r.in_language), true),
-        ("invalid", truth(|r| Some(r.invalid)), false),
-        ("untuned_nll", number(|r| r.untuned_nll), true),
-        ("gibberish", truth(|r| Some(r.gibberish)), false),
+        ("rouge_real", number(rows, |r| Some(r.rouge_real)), false),
+        ("rouge_fake", number(rows, |r| r.rouge_fake), true),
+        ("chrf_real", number(rows, |r| Some(r.chrf_real)), false),
+        ("chrf_fake", number(rows, |r| r.chrf_fake), true),
+        ("in_language", truth(rows, |r| r.in_language), true),
+        ("invalid", truth(rows, |r| Some(r.invalid)), false),
+        ("untuned_nll", number(rows, |r| r.untuned_nll), true),
+        ("gibberish", truth(rows, |r| Some(r.gibberish)), false),
     ]);
     write(path, columns)
 }
@@ -261,47 +233,25 @@ pub fn write_measures(path: &Path, label: &ModelLabel, rows: &[MeasureRow]) -> R
 /// # Errors
 /// [`Error::Write`].
 pub fn write_articles(path: &Path, label: &ModelLabel, rows: &[ArticleRow]) -> Result<(), Error> {
-    let number = |of: fn(&ArticleRow) -> f64| {
-        Arc::new(Float64Array::from_iter_values(rows.iter().map(of))) as ArrayRef
-    };
-    let items = rows.iter().map(|r| r.item.as_str());
-    let languages = rows.iter().map(|r| r.language.code());
-    let members: Vec<bool> = rows.iter().map(|r| r.member).collect();
-    let tokens = rows.iter().map(|r| r.tokens as u32);
+    let known = |of: fn(&ArticleRow) -> f64| number(rows, |r| Some(of(r)));
     let mut columns = label_columns(label, rows.len());
     columns.extend([
-        (
-            "item",
-            Arc::new(StringArray::from_iter_values(items)) as ArrayRef,
-            false,
-        ),
-        (
-            "language",
-            Arc::new(StringArray::from_iter_values(languages)),
-            false,
-        ),
-        ("member", Arc::new(BooleanArray::from(members)), false),
-        (
-            "tokens",
-            Arc::new(UInt32Array::from_iter_values(tokens)),
-            false,
-        ),
-        (
-            "exact_memorisation",
-            number(|r| r.exact_memorisation),
-            false,
-        ),
+        ("item", text(rows, |r| Some(&r.item)), false),
+        ("language", text(rows, |r| Some(r.language.code())), false),
+        ("member", truth(rows, |r| Some(r.member)), false),
+        ("tokens", count(rows, |r| Some(r.tokens as u32)), false),
+        ("exact_memorisation", known(|r| r.exact_memorisation), false),
         (
             "extraction_strength",
-            number(|r| r.extraction_strength),
+            known(|r| r.extraction_strength),
             false,
         ),
-        ("loss", number(|r| r.membership.loss), false),
-        ("zlib", number(|r| r.membership.zlib), false),
-        ("min_k", number(|r| r.membership.min_k), false),
+        ("loss", known(|r| r.membership.loss), false),
+        ("zlib", known(|r| r.membership.zlib), false),
+        ("min_k", known(|r| r.membership.min_k), false),
         (
             "min_k_plus_plus",
-            number(|r| r.membership.min_k_plus_plus),
+            known(|r| r.membership.min_k_plus_plus),
             false,
         ),
     ]);
