@@ -8,7 +8,7 @@ use crate::Error;
 use crate::columns::Columns;
 use crate::language;
 use crate::results::list;
-use crate::stats::{Agreement, Intervals, SEED, bootstrap_kappa};
+use crate::stats::{Agreement, Intervals, SEED, bootstrap_kappa, means};
 use crate::study::Study;
 use crate::table::{Cell, Column, Table};
 use crate::text::compact;
@@ -248,15 +248,9 @@ fn measures(
     verdict: impl Fn(&Id, &Answer) -> Option<Verdict>,
 ) -> [Cell; 2] {
     let mean = |probe: &str, of: fn(Verdict) -> Option<f64>| {
-        let mut items: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-        for (id, answer) in group.iter().filter(|(id, _)| id.3 == probe) {
-            if let Some(value) = verdict(id, answer).and_then(of) {
-                let (sum, count) = items.entry(&id.1).or_default();
-                *sum += value;
-                *count += 1.0;
-            }
-        }
-        let means: Vec<f64> = items.values().map(|(sum, count)| sum / count).collect();
+        let own = group.iter().filter(|(id, _)| id.3 == probe);
+        let values = own.filter_map(|(id, answer)| Some((&id.1, of(verdict(id, answer)?)?)));
+        let means: Vec<f64> = means(values).into_values().collect();
         (!means.is_empty()).then(|| intervals.mean(&means))
     };
     [

@@ -11,7 +11,7 @@
 mod two_samples;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use rand::{RngExt, SeedableRng};
@@ -159,6 +159,20 @@ pub fn achieved_power(sd: f64, n: usize, alpha: f64, effect: f64) -> f64 {
 pub fn detectable(values: &[f64]) -> Option<f64> {
     let sd = deviation(values)?;
     Some(minimum_detectable(sd, values.len(), LEVEL, POWER))
+}
+
+/// The mean of the values that share a key, by key.
+pub(crate) fn means<K: Ord>(values: impl IntoIterator<Item = (K, f64)>) -> BTreeMap<K, f64> {
+    let mut sums: BTreeMap<K, (f64, f64)> = BTreeMap::new();
+    for (key, value) in values {
+        let (sum, count) = sums.entry(key).or_default();
+        *sum += value;
+        *count += 1.0;
+    }
+    let means = sums.into_iter();
+    means
+        .map(|(key, (sum, count))| (key, sum / count))
+        .collect()
 }
 
 /// The standard deviation (n − 1), of two values or more.

@@ -7,6 +7,7 @@ use crate::Error;
 use crate::columns::Columns;
 use crate::language;
 use crate::results::{Label, Results, list_some};
+use crate::stats::means;
 use crate::study::Study;
 use crate::table::{Cell, Column, Table};
 
@@ -52,17 +53,10 @@ impl Beyond {
         }
         let mut models = Vec::new();
         for model in &results.models {
-            let mut sums: BTreeMap<Key, (f64, f64)> = BTreeMap::new();
             let own = files.iter().filter(|file| file.label == model.label);
-            for (key, value) in own.flat_map(|file| &file.values) {
-                let (sum, count) = sums.entry(key.clone()).or_default();
-                *sum += value;
-                *count += 1.0;
-            }
-            let means = sums
-                .into_iter()
-                .map(|(key, (sum, count))| (key, sum / count));
-            models.push((model.name.clone(), means.collect()));
+            let all = own.flat_map(|file| &file.values);
+            let all = all.map(|(key, value)| (key.clone(), *value));
+            models.push((model.name.clone(), means(all)));
         }
         Ok(Beyond { models })
     }
@@ -126,18 +120,11 @@ impl Beyond {
 
 /// The share of these languages in which each item of a set is right.
 fn right(values: &BTreeMap<Key, f64>, set: &str, codes: &[&str]) -> Vec<f64> {
-    let mut by_item: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for ((of, code, item), value) in values {
-        if of == set && codes.contains(&code.as_str()) {
-            let (sum, count) = by_item.entry(item).or_default();
-            *sum += value;
-            *count += 1.0;
-        }
-    }
-    by_item
-        .into_values()
-        .map(|(sum, count)| sum / count)
-        .collect()
+    let own = values
+        .iter()
+        .filter(|((of, code, _), _)| of == set && codes.contains(&code.as_str()));
+    let by_item = means(own.map(|((.., item), value)| (item, *value)));
+    by_item.into_values().collect()
 }
 
 impl File {
