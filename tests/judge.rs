@@ -11,7 +11,7 @@ use std::process::Command;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::UInt32Type;
-use command::{Finished, read, run, xtask};
+use command::{Finished, read, refused, run, xtask};
 use serde_json::{Value, json};
 use server::{Answer, serve};
 
@@ -20,18 +20,6 @@ fn judge(out: &Path, more: &[&str]) -> Finished {
     // Verdicts are kept with the run, not with the user's.
     command.env("LETHE_CACHE", out.join("cache")).args(more);
     run(&mut command)
-}
-
-fn refused(finished: &Finished, says: &[&str]) {
-    assert!(!finished.success, "{}", finished.all());
-    for part in says {
-        assert!(
-            finished.stderr.contains(part),
-            "no {part:?} in:\n{}",
-            finished.all()
-        );
-    }
-    assert!(!finished.stderr.contains("panicked"), "{}", finished.all());
 }
 
 #[test]

@@ -39,6 +39,19 @@ pub fn run(command: &mut Command) -> Finished {
     }
 }
 
+/// It ended in an error that says all this, and in no panic.
+pub fn refused(finished: &Finished, says: &[&str]) {
+    assert!(!finished.success, "{}", finished.all());
+    for part in says {
+        assert!(
+            finished.stderr.contains(part),
+            "no {part:?} in:\n{}",
+            finished.all()
+        );
+    }
+    assert!(!finished.stderr.contains("panicked"), "{}", finished.all());
+}
+
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()

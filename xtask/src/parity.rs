@@ -151,23 +151,13 @@ pub fn run(reference: &Path, path: &Path, sha256: &str, device: &str) -> Result<
     let mut half = model.clone();
     fine_tune(&mut report, &mut half, tuned, Precision::Bf16)?;
     if let Some(expected) = &expected.unlearning {
-        for (what, ids, wanted) in [
-            (
-                "forget",
-                &expected.forget_ids,
-                expected.cross_entropy_forget,
-            ),
-            (
-                "retain",
-                &expected.retain_ids,
-                expected.cross_entropy_retain,
-            ),
-        ] {
-            let sequences: Vec<Sequence> = ids.iter().cloned().map(Sequence::whole).collect();
-            let found = half.network.mean_nll(&sequences).0;
-            let what = format!("bf16 fine-tuned cross-entropy, {what}");
-            report.near(&what, found, wanted, BF16_TRAINED_MARGIN * wanted);
-        }
+        cross_entropies(
+            &mut report,
+            "bf16 fine-tuned",
+            &half,
+            expected,
+            BF16_TRAINED_MARGIN,
+        );
     }
     drop(half);
     fine_tune(&mut report, &mut model, tuned, Precision::F32)?;
@@ -296,27 +286,45 @@ fn fine_tune(
     Ok(())
 }
 
+fn sequences(ids: &[Vec<u32>]) -> Vec<Sequence> {
+    ids.iter().cloned().map(Sequence::whole).collect()
+}
+
+/// The policy's mean negative log-likelihoods of both sets.
+fn cross_entropies(
+    report: &mut Report,
+    kind: &str,
+    policy: &LanguageModel,
+    expected: &Unlearning,
+    margin: f64,
+) {
+    let (forget, retain) = (expected.cross_entropy_forget, expected.cross_entropy_retain);
+    for (what, ids, wanted) in [
+        ("forget", &expected.forget_ids, forget),
+        ("retain", &expected.retain_ids, retain),
+    ] {
+        let found = policy.network.mean_nll(&sequences(ids)).0;
+        let what = format!("{kind} cross-entropy, {what}");
+        report.near(&what, found, wanted, margin * wanted);
+    }
+}
+
 fn unlearning(
     report: &mut Report,
     policy: &LanguageModel,
     reference: &LanguageModel,
     expected: &Unlearning,
 ) -> Result<()> {
-    let sequences =
-        |ids: &[Vec<u32>]| -> Vec<Sequence> { ids.iter().cloned().map(Sequence::whole).collect() };
     let (forget, retain) = (
         sequences(&expected.forget_ids),
         sequences(&expected.retain_ids),
     );
+    cross_entropies(report, "unlearning", policy, expected, LOSS_MARGIN);
     let mut near = |what: &str, found: f64, wanted: f64| {
         let what = format!("unlearning {what}");
         report.near(&what, found, wanted, LOSS_MARGIN * wanted.abs());
     };
     let (network, before) = (&policy.network, &reference.network);
-    let ce = network.mean_nll(&forget).0;
-    near("cross-entropy, forget", ce, expected.cross_entropy_forget);
-    let ce = network.mean_nll(&retain).0;
-    near("cross-entropy, retain", ce, expected.cross_entropy_retain);
     let kl = Retain::Kl.loss(network, Some(before), &retain, 1.0);
     let kl = kl.map_or(f64::NAN, |kl| f64::from(kl.into_scalar::<f32>()));
     near("KL(reference || policy)", kl, expected.kl);
