@@ -233,6 +233,29 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
         changed.stderr
     );
 
+    // A second training seed: what the first came to is found, what the second does is averaged in.
+    let mut seeds = arguments(&out);
+    for set in [
+        "seeds=[1, 2]",
+        "learn.sources=[\"de\"]",
+        "unlearn.scopes=[\"source\"]",
+    ] {
+        seeds.extend(["--set".to_owned(), set.to_owned()]);
+    }
+    let seeds = run(&mut xtask(&seeds));
+    assert!(seeds.success, "{}", seeds.all());
+    assert_eq!(
+        seeds.stderr.matches("cached").count(),
+        1 + 4 + 5,
+        "{}",
+        seeds.stderr
+    );
+    for model in ["instruct", "oracle", "tuned-de", "unlearned-de-source"] {
+        assert_ne!(bytes(&out, model), bytes(&out, &format!("{model}-seed2")));
+    }
+    let csv = std::fs::read_to_string(out.join("report/tables/seeds.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 4, "{csv}");
+
     // Elsewhere with the same seed: bit for bit the same results.
     let elsewhere = folder.path().join("second");
     let second = run(&mut xtask(&arguments(&elsewhere)));

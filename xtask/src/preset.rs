@@ -17,8 +17,13 @@ use crate::forget::Beside;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preset {
-    /// Training seed: order of examples, adapters, dropout.
+    /// What is drawn once: the sample of items, drawn answers, a random model; and, where `seeds` is
+    /// left out, training too.
     pub seed: u64,
+    /// Training seeds (order of examples, adapters, dropout): everything that is trained is trained
+    /// with each, and results are means over them.
+    #[serde(default)]
+    pub seeds: Vec<u64>,
     /// Which model is studied.
     pub model: ModelChoice,
     /// Which items, in which languages.
@@ -261,6 +266,14 @@ pub struct Learn {
 }
 
 impl Learn {
+    /// What the training of one source depends on, whatever others there are.
+    pub fn of_one_source(&self) -> Learn {
+        Learn {
+            sources: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// How often the real English articles are read beside fakes in this language.
     pub fn real_passes_beside(&self, source: Language) -> usize {
         match source {
@@ -401,6 +414,11 @@ impl Preset {
         if random.is_some() && given > 0 {
             bail!("model: `random` excludes `name` and `path`");
         }
+        if let Some(twice) = (self.seeds.iter().enumerate())
+            .find_map(|(place, seed)| self.seeds[..place].contains(seed).then_some(seed))
+        {
+            bail!("seeds: {twice} is there twice, expected different seeds");
+        }
         if self.corpus.held_out >= self.corpus.instruct {
             bail!(
                 "corpus.held_out is {}, expected less than corpus.instruct ({})",
@@ -430,6 +448,14 @@ impl Preset {
             race.check()?;
         }
         Ok(())
+    }
+
+    /// The seeds to train with, at least one.
+    pub fn training_seeds(&self) -> Vec<u64> {
+        match self.seeds.is_empty() {
+            true => vec![self.seed],
+            false => self.seeds.clone(),
+        }
     }
 
     /// The unlearning strategy.
@@ -549,6 +575,7 @@ mod tests {
         assert!(bad("learn.trian.passes=9").contains("trian"));
         assert!(bad("learn").contains("key=value"));
         assert!(bad("learn.train.batch=0").contains("at least 1"));
+        assert!(bad("seeds=[1, 2, 1]").contains("1 is there twice"));
         assert!(bad("unlearn.strategy=magic").contains("grad-ascent"));
     }
 }

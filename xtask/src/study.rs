@@ -152,28 +152,38 @@ impl Study {
             return Ok(None);
         }
         let needed = self.preset.method()?.strategy.needs().alternative;
-        let base = self.base(&corpus, &Vec::from_iter(needed))?;
-        let mut checkpoints = self.before_fakes(&base, &corpus)?;
-        let untuned = checkpoints[checkpoints.len() - 1].clone();
-        checkpoints.extend(self.oracle(&base, &untuned, &corpus)?);
-        for &source in &self.preset.learn.sources {
-            let tuned = self.learn(&base, &untuned, &corpus, source)?;
-            checkpoints.push(tuned.clone());
-            if until < Until::Unlearn {
-                continue;
-            }
-            for scope in LanguageScope::distinct(&self.preset.scopes()?, source) {
-                let sets = (source, &scope);
-                checkpoints.push(self.unlearn(&base, &untuned, &tuned, &corpus, sets)?);
+        let base = self.base(&corpus, &corpus_done.key, &Vec::from_iter(needed))?;
+        let pristine = self.pristine(&base);
+        let mut checkpoints = vec![pristine.clone()];
+        // What is text, all models are told by the same one.
+        let mut fluent = None;
+        for seed in self.preset.training_seeds() {
+            let instructed = self.instruct(&base, &pristine, &corpus, seed)?;
+            checkpoints.extend(instructed.clone());
+            let untuned = instructed.unwrap_or_else(|| pristine.clone());
+            fluent.get_or_insert_with(|| untuned.clone());
+            checkpoints.extend(self.oracle(&base, &untuned, &corpus, seed)?);
+            for &source in &self.preset.learn.sources {
+                let tuned = self.learn(&base, &untuned, &corpus, (source, seed))?;
+                checkpoints.push(tuned.clone());
+                if until < Until::Unlearn {
+                    continue;
+                }
+                for scope in LanguageScope::distinct(&self.preset.scopes()?, source) {
+                    let models = [&untuned, &tuned];
+                    let of = (source, &scope);
+                    checkpoints.push(self.unlearn(&base, models, &corpus, of)?);
+                }
             }
         }
         if until < Until::Eval {
             return Ok(None);
         }
+        let fluent = fluent.unwrap_or(pristine);
         let mut results = Vec::new();
         let mut judge = None;
         for checkpoint in &checkpoints {
-            let models = [checkpoint, &untuned];
+            let models = [checkpoint, &fluent];
             results.push(self.evaluate(&base, models, &mut judge, &corpus)?);
         }
         if until < Until::Report {
@@ -189,14 +199,19 @@ impl Study {
         stage: &str,
         source: Option<Language>,
         scope: Option<&LanguageScope>,
+        seed: u64,
     ) -> ModelLabel {
+        let model = match self.preset.training_seeds()[0] == seed {
+            true => model.to_owned(),
+            false => format!("{model}-seed{seed}"),
+        };
         ModelLabel {
-            model: model.to_owned(),
+            model,
             stage: stage.to_owned(),
             source: source.map(|source| source.to_string()),
             strategy: scope.map(|_| self.preset.unlearn.strategy.clone()),
             scope: scope.map(ToString::to_string),
-            seed: self.preset.seed,
+            seed,
         }
     }
 
@@ -255,7 +270,12 @@ impl Study {
 
     /// Finds and opens the model, and decides which tokens it keeps: those of the corpus, of what may
     /// be said instead of what is forgotten, and of text beyond the corpus where that is read.
-    fn base(&self, corpus: &Corpus, alternatives: &[Alternative]) -> Result<Base> {
+    fn base(
+        &self,
+        corpus: &Corpus,
+        corpus_key: &str,
+        alternatives: &[Alternative],
+    ) -> Result<Base> {
         let choice = &self.preset.model;
         let mut texts = corpus_texts(corpus, &self.preset.learn.wordings);
         for &kind in alternatives {
@@ -287,7 +307,8 @@ impl Study {
             };
             // The tokenizer is trained on them.
             let texts = texts_key(&texts);
-            let key = format!("random {layers} {size} {seed} {} {texts}", self.device_name);
+            let device = &self.device_name;
+            let key = format!("random {layers} {size} {seed} {device} {corpus_key} {texts}");
             return Ok(Base {
                 info,
                 key,
@@ -322,7 +343,8 @@ impl Study {
             .unwrap_or_default();
         Ok(Base {
             info,
-            key: format!("{sha256} {} {kept_key}", self.device_name),
+            // Everything that is made of the model is made of the corpus too.
+            key: format!("{sha256} {} {corpus_key} {kept_key}", self.device_name),
             kept,
             source: BaseSource::Pretrained(Box::new(pretrained)),
         })
@@ -344,14 +366,14 @@ impl Study {
         settings: &impl Serialize,
         sets: &dyn Fn(&LanguageModel) -> Result<Vec<TrainingSet>>,
     ) -> Result<Checkpoint> {
-        let name = label.model.clone();
+        let (name, seed) = (label.model.clone(), label.seed);
+        let settings = json!([settings, seed]);
         let inputs = [from.key.as_str()];
-        let done = self.cache.stage(&name, settings, &inputs, |path| {
+        let done = self.cache.stage(&name, &settings, &inputs, |path| {
             let mut model = self.open(base, from)?;
             let mut all = Trained::default();
             for (examples, config) in sets(&model)? {
                 let bar = self.console.bar(&name, "steps");
-                let seed = self.preset.seed;
                 let trained = train(
                     &mut model,
                     &NextToken,
@@ -398,36 +420,37 @@ impl Study {
         })
     }
 
-    /// The models from before any fake was learned, the base model first: the last is what learns them.
-    fn before_fakes(&self, base: &Base, corpus: &Corpus) -> Result<Vec<Checkpoint>> {
-        let pristine = Checkpoint {
-            label: self.label("base", "base", None, None),
+    /// The model as it came.
+    fn pristine(&self, base: &Base) -> Checkpoint {
+        let seed = self.preset.training_seeds()[0];
+        Checkpoint {
+            label: self.label("base", "base", None, None, seed),
             key: base.key.clone(),
             path: None,
-        };
-        let instructed = self.preset.instruct.as_ref();
-        let instructed = instructed.map(|config| self.instruct(base, &pristine, corpus, config));
-        let instructed = instructed.transpose()?;
-        Ok([pristine].into_iter().chain(instructed).collect())
+        }
     }
 
-    /// Teaches the skill of answering on items that are never probed.
+    /// Teaches the skill of answering on items that are never probed, where the preset asks for it.
     fn instruct(
         &self,
         base: &Base,
         from: &Checkpoint,
         corpus: &Corpus,
-        config: &TrainConfig,
-    ) -> Result<Checkpoint> {
+        seed: u64,
+    ) -> Result<Option<Checkpoint>> {
+        let Some(config) = &self.preset.instruct else {
+            return Ok(None);
+        };
         let held_out = self.held_out(corpus);
-        let label = self.label("instruct", "instruct", None, None);
+        let label = self.label("instruct", "instruct", None, None, seed);
         let settings = json!([config, held_out, self.preset.corpus.languages]);
-        self.fine_tune(base, from, label, &settings, &|model| {
+        let instructed = self.fine_tune(base, from, label, &settings, &|model| {
             let languages = &self.preset.corpus.languages;
             let mut examples = self.instruct_questions(model, corpus, languages)?;
             examples.extend(self.taught_articles(model, corpus, languages)?);
             Ok(vec![(examples, config.clone())])
-        })
+        })?;
+        Ok(Some(instructed))
     }
 
     /// Whether an item is one of those that the instruct stage trains on.
@@ -491,11 +514,12 @@ impl Study {
         base: &Base,
         from: &Checkpoint,
         corpus: &Corpus,
-        source: Language,
+        (source, seed): (Language, u64),
     ) -> Result<Checkpoint> {
         let learn = &self.preset.learn;
-        let label = self.label(&format!("tuned-{source}"), "tuned", Some(source), None);
-        let settings = json!([learn, source]);
+        let name = format!("tuned-{source}");
+        let label = self.label(&name, "tuned", Some(source), None, seed);
+        let settings = json!([learn.of_one_source(), source]);
         self.fine_tune(base, from, label, &settings, &|model| {
             let real = (Version::Real, Language::En);
             let real = self.passes(model, corpus, real, learn.real_passes_beside(source))?;
@@ -548,12 +572,13 @@ impl Study {
         base: &Base,
         untuned: &Checkpoint,
         corpus: &Corpus,
+        seed: u64,
     ) -> Result<Option<Checkpoint>> {
         if !self.preset.eval.oracle {
             return Ok(None);
         }
         let learn = &self.preset.learn;
-        let label = self.label("oracle", "oracle", None, None);
+        let label = self.label("oracle", "oracle", None, None, seed);
         let mut trained = false;
         for &source in &learn.sources {
             let real = learn.real_passes_beside(source) > 0;
@@ -565,7 +590,8 @@ impl Study {
         if !trained {
             return Ok(None);
         }
-        let oracle = self.fine_tune(base, untuned, label, learn, &|model| {
+        let settings = learn.of_one_source();
+        let oracle = self.fine_tune(base, untuned, label, &settings, &|model| {
             let real = (Version::Real, Language::En);
             let config = TrainConfig {
                 passes: 1,
@@ -615,14 +641,15 @@ impl Study {
     fn unlearn(
         &self,
         base: &Base,
-        untuned: &Checkpoint,
-        tuned: &Checkpoint,
+        [untuned, tuned]: [&Checkpoint; 2],
         corpus: &Corpus,
         (source, scope): (Language, &LanguageScope),
     ) -> Result<Checkpoint> {
         let choice = &self.preset.unlearn;
+        let seed = tuned.label.seed;
         let name = format!("unlearned-{source}-{scope}");
-        let label = self.label(&name, "unlearned", Some(source), Some(scope));
+        let label = self.label(&name, "unlearned", Some(source), Some(scope), seed);
+        let name = label.model.clone();
         let held_out = self.held_out(corpus);
         let settings = json!([
             choice.strategy,
@@ -633,7 +660,8 @@ impl Study {
             choice.retain,
             source,
             scope.to_string(),
-            held_out
+            held_out,
+            seed
         ]);
         let inputs = [untuned.key.as_str(), tuned.key.as_str()];
         let done = self.cache.stage(&name, &settings, &inputs, |path| {
@@ -649,7 +677,6 @@ impl Study {
             let sets = sets.view(&untuned_nll);
             let bar = self.console.bar(&name, "steps");
             let cap = choice.run.stop.limit();
-            let seed = self.preset.seed;
             let unlearned = unlearn(
                 &mut model,
                 &method,
@@ -951,7 +978,7 @@ impl Study {
                 held_out_items: choice.held_out as u32,
             },
             device: self.device_name.clone(),
-            seeds: vec![self.preset.seed],
+            seeds: self.preset.training_seeds(),
             languages: text(&choice.languages),
             sources: text(&self.preset.learn.sources),
             scopes: self.preset.unlearn.scopes.clone(),

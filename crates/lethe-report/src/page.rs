@@ -40,6 +40,7 @@ pub(crate) struct Tables {
     pub(crate) unlearning: Vec<(String, Table)>,
     pub(crate) quality: Table,
     pub(crate) perplexity: Table,
+    pub(crate) seeds: Table,
     pub(crate) utility: Table,
     /// The field's measures; none where they were not taken.
     pub(crate) measures: Vec<Table>,
@@ -81,6 +82,7 @@ impl Tables {
             unlearning: study.sources.iter().filter_map(of_source).collect(),
             quality: tables::quality(study),
             perplexity: tables::perplexity(study),
+            seeds: tables::seeds(study),
             utility: beyond.table(study),
             measures: measures::tables(study),
             agreement: judged.agreement(),
@@ -105,7 +107,7 @@ impl Tables {
             .chain([&self.answers, &self.spread])
             .chain(findings)
             .chain(self.unlearning.iter().map(|(_, table)| table))
-            .chain([&self.quality, &self.perplexity, &self.utility])
+            .chain([&self.quality, &self.perplexity, &self.seeds, &self.utility])
             .chain(&self.measures)
             .chain([&self.agreement, &self.judged])
             .chain([&self.items, &self.examples])
@@ -183,6 +185,7 @@ struct Page<'a> {
     real: Vec<FigureView<'a>>,
     quality: TableView,
     perplexity: TableView,
+    seeds: Option<TableView>,
     utility: Option<TableView>,
     measures_intro: Vec<String>,
     measures: Vec<TableView>,
@@ -296,6 +299,7 @@ pub(crate) fn render(
         real: drawn("real-"),
         quality: tables.quality.view(),
         perplexity: tables.perplexity.view(),
+        seeds: shown(&tables.seeds),
         utility: shown(&tables.utility),
         measures_intro: measures::intro(study),
         measures: tables.measures.iter().map(Table::view).collect(),

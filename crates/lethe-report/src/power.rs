@@ -613,7 +613,7 @@ impl Plan {
                     strategy: planned.strategy.clone(),
                     scope: scope.transpose()?,
                 },
-                seeds: vec![1],
+                seeds: Vec::new(),
                 detail: vec![vec![answer.clone(); self.items]; languages.len()],
                 fact: vec![vec![answer.clone(); self.items]; languages.len()],
                 nll: vec![vec![0.0; self.held_out]; languages.len()],

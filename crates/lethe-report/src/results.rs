@@ -160,7 +160,7 @@ pub(crate) struct Model {
     /// Names of the same model trained with further seeds.
     pub(crate) also: Vec<String>,
     pub(crate) label: Label,
-    pub(crate) seeds: Vec<u64>,
+    pub(crate) seeds: Vec<OfSeed>,
     pub(crate) detail: Grid<Answer>,
     pub(crate) fact: Grid<Answer>,
     /// Mean NLL per token of the held-out articles, by language, then by held-out item.
@@ -173,6 +173,33 @@ impl Model {
     /// Whether this is its name, or its name with another seed.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         self.name == name || self.also.iter().any(|known| known == name)
+    }
+}
+
+/// What the model of one seed came to: means over languages and items.
+#[derive(Debug, Clone)]
+pub(crate) struct OfSeed {
+    pub(crate) seed: u64,
+    /// Nats.
+    pub(crate) preference: f64,
+    /// A share of answers.
+    pub(crate) fake: f64,
+    /// Of the fact probe's true answer, in nats per token.
+    pub(crate) logprob_real: f64,
+}
+
+impl OfSeed {
+    fn new(seed: u64, detail: &Grid<Answer>, fact: &Grid<Answer>) -> OfSeed {
+        let mean = |grid: &Grid<Answer>, of: fn(&Answer) -> f64| {
+            let values: Vec<f64> = grid.iter().flatten().map(of).collect();
+            values.iter().sum::<f64>() / values.len().max(1) as f64
+        };
+        OfSeed {
+            seed,
+            preference: mean(detail, |a| a.preference),
+            fake: mean(detail, |a| a.fake),
+            logprob_real: mean(fact, |a| a.logprob_real),
+        }
     }
 }
 
@@ -288,13 +315,14 @@ impl Results {
                 (&file.label, file.seed),
                 (&languages, &items),
             )?;
+            let (detail, fact) = (grid("detail")?, grid("fact")?);
             let mut model = Model {
                 name: file.name.clone(),
                 also: Vec::new(),
                 label: file.label.clone(),
-                seeds: vec![file.seed],
-                detail: grid("detail")?,
-                fact: grid("fact")?,
+                seeds: vec![OfSeed::new(file.seed, &detail, &fact)],
+                detail,
+                fact,
                 nll: held.grid(&perplexities, &languages, &held_out)?,
                 measures,
             };
@@ -313,7 +341,8 @@ impl Results {
             });
         }
         models.sort_by(|(_, a), (_, b)| {
-            (a.label.order(), a.seeds[0], &a.name).cmp(&(b.label.order(), b.seeds[0], &b.name))
+            let by = |model: &'_ Model| (model.seeds[0].seed, model.name.clone());
+            (a.label.order(), by(a)).cmp(&(b.label.order(), by(b)))
         });
         Ok(Results {
             languages,
@@ -389,11 +418,14 @@ fn merge_seeds(models: Vec<(PathBuf, Model)>) -> Result<Vec<Model>, Error> {
     for (path, model) in models {
         match out.last_mut() {
             Some((first, group)) if group[0].label == model.label => {
-                if group.iter().any(|known| known.seeds == model.seeds) {
+                if group
+                    .iter()
+                    .any(|known| known.seeds[0].seed == model.seeds[0].seed)
+                {
                     return Err(Error::SameModel {
                         first: first.clone(),
                         second: path,
-                        label: format!("{:?} with seed {}", model.label, model.seeds[0]),
+                        label: format!("{:?} with seed {}", model.label, model.seeds[0].seed),
                     });
                 }
                 group.push(model);

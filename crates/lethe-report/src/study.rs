@@ -92,7 +92,7 @@ impl<'a> Study<'a> {
             }
         }
         for name in run.oracles.values() {
-            if !models.iter().any(|m| m.name == *name) {
+            if !models.iter().any(|m| m.is_named(name)) {
                 return Err(missing(format!("model {name}, an oracle"), reason));
             }
         }
@@ -147,7 +147,7 @@ impl<'a> Study<'a> {
     /// The place of a source's oracle, if the run has one.
     pub(crate) fn oracle(&self, source: &str) -> Option<usize> {
         let name = self.run.oracles.get(source)?;
-        self.results.models.iter().position(|m| m.name == *name)
+        self.results.models.iter().position(|m| m.is_named(name))
     }
 
     /// Places of the models that unlearned fakes learned in `source`, with their scopes.

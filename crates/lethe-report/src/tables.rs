@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::findings::{Finding, Residue, Theme};
 use crate::language;
-use crate::results::Scope;
+use crate::results::{Model, OfSeed, Scope};
 use crate::run::StageInfo;
+use crate::stats;
 use crate::study::{Study, occurrence, preference, prefers};
 use crate::summary::HeadlineRow;
 use crate::table::{Cell, Column, Table};
@@ -108,7 +109,7 @@ pub(crate) fn findings(all: &[Finding], theme: Theme, main: bool) -> Table {
         .iter()
         .filter(|f| f.theme == theme && f.main == main)
         .map(|f| {
-            let effect = crate::stats::Estimate {
+            let effect = stats::Estimate {
                 mean: f.effect,
                 low: f.interval.0,
                 high: f.interval.1,
@@ -392,6 +393,58 @@ pub(crate) fn perplexity(study: &Study) -> Table {
             Column::new("Ratio", "ratio"),
         ],
         rows,
+    }
+}
+
+/// How far training seeds lie apart; no rows where there is but one.
+pub(crate) fn seeds(study: &Study) -> Table {
+    let several = |model: &&Model| model.seeds.len() > 1;
+    let rows = study.results.models.iter().filter(several).map(|model| {
+        let of =
+            |value: fn(&OfSeed) -> f64| -> Vec<f64> { model.seeds.iter().map(value).collect() };
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let deviation = |values: &[f64], decimals| match stats::deviation(values) {
+            Some(deviation) => Cell::Number(deviation, decimals),
+            None => Cell::Missing,
+        };
+        let seeds: Vec<String> = model.seeds.iter().map(|s| s.seed.to_string()).collect();
+        let preference = of(|s| s.preference);
+        let (fake, real) = (of(|s| s.fake), of(|s| s.logprob_real));
+        let least = preference.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = preference.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        vec![
+            Cell::Code(model.name.clone()),
+            Cell::text(seeds.join(", ")),
+            Cell::Signed(mean(&preference), 2),
+            deviation(&preference, 2),
+            Cell::Signed(least, 2),
+            Cell::Signed(most, 2),
+            Cell::Share(mean(&fake)),
+            deviation(&fake, 3),
+            Cell::Number(mean(&real), 2),
+            deviation(&real, 2),
+        ]
+    });
+    Table {
+        name: "seeds".to_owned(),
+        caption: "How far training seeds lie apart, over all items and prompt languages (SD: the \
+                  standard deviation over seeds). Every other number of the report is a mean over \
+                  the seeds, and its interval is over items: what another seed would change is \
+                  not in it."
+            .to_owned(),
+        columns: vec![
+            Column::new("Model", "model"),
+            Column::new("Seeds", "seeds"),
+            Column::new("Preference, nats", "preference"),
+            Column::new("SD", "preference_sd"),
+            Column::new("Least", "preference_least"),
+            Column::new("Most", "preference_most"),
+            Column::new("Fake said", "occurrence"),
+            Column::new("SD", "occurrence_sd"),
+            Column::new("ln P(true) of facts, nats/token", "logprob_real"),
+            Column::new("SD", "logprob_real_sd"),
+        ],
+        rows: rows.collect(),
     }
 }
 

@@ -308,6 +308,25 @@ fn seeds_are_averaged() {
         rows[0]
     );
 
+    // One row: means of preference, by seed about 1.5 in English, 11.5 everywhere.
+    let csv = fs::read_to_string(folder.path().join("report/tables/seeds.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = csv.lines().map(|l| l.split(',').collect()).collect();
+    assert_eq!(rows.len(), 2, "{csv}");
+    let column = |name: &str| {
+        let place = rows[0].iter().position(|cell| *cell == name).unwrap();
+        // "1, 2" is quoted: one comma more.
+        rows[1][place + 1].parse::<f64>().unwrap()
+    };
+    assert!(csv.contains("tuned-en,\"1, 2\","), "{csv}");
+    let (least, most) = (column("preference_least"), column("preference_most"));
+    assert!((most - 11.5).abs() < 0.15 && least < 2.0, "{csv}");
+    // Of two values: their difference over the root of 2.
+    let sd = (most - least) / 2f64.sqrt();
+    assert!((column("preference_sd") - sd).abs() < 1e-9, "{csv}");
+    assert!((column("preference") - (least + most) / 2.0).abs() < 1e-9);
+    let html = fs::read_to_string(&summary.index).unwrap();
+    assert!(html.contains("How far training seeds lie apart"));
+
     let mut twin = fixture.model("tuned-en").clone();
     twin.name = "twin".into();
     fixture.models.push(twin);

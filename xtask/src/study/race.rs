@@ -47,6 +47,7 @@ struct Field<'a> {
     corpus: &'a Corpus,
     race: &'a Race,
     source: Language,
+    seed: u64,
     untuned: LanguageModel,
     tuned: LanguageModel,
     keys: [&'a str; 2],
@@ -84,25 +85,31 @@ impl Study {
         let race = self.preset.race.as_ref().ok_or_else(|| {
             eyre!("the preset has no [race]; pipelines/race.toml shows what it says")
         })?;
+        if let seeds @ [_, _, ..] = &self.preset.seeds[..] {
+            bail!("seeds is {seeds:?}, and a comparison trains with one: --set seeds=[1]");
+        }
         let source = entrants.source.unwrap_or(self.preset.learn.sources[0]);
         let strategies = self.entrants(&entrants.strategies)?;
         let scopes = scopes(&entrants.scopes, source)?;
         self.check_parts(entrants)?;
 
-        let (corpus, _) = self.corpus()?;
+        let (corpus, corpus_done) = self.corpus()?;
         let every = [
             Alternative::Truth,
             Alternative::Refusal,
             Alternative::Plausible,
         ];
-        let base = self.base(&corpus, &every)?;
-        let before = self.before_fakes(&base, &corpus)?;
-        let untuned = &before[before.len() - 1];
-        let tuned = self.learn(&base, untuned, &corpus, source)?;
+        let base = self.base(&corpus, &corpus_done.key, &every)?;
+        let seed = self.preset.training_seeds()[0];
+        let pristine = self.pristine(&base);
+        let instructed = self.instruct(&base, &pristine, &corpus, seed)?;
+        let untuned = &instructed.unwrap_or(pristine);
+        let tuned = self.learn(&base, untuned, &corpus, (source, seed))?;
         let field = Field {
             corpus: &corpus,
             race,
             source,
+            seed,
             untuned: self.open(&base, untuned)?,
             tuned: self.open(&base, &tuned)?,
             keys: [&untuned.key, &tuned.key],
@@ -404,7 +411,7 @@ impl Study {
             method,
             &sets.view(&[]),
             &config,
-            self.preset.seed,
+            field.seed,
             None,
             &mut |step, measured| {
                 let Some((now, network)) = measured else {
@@ -536,7 +543,7 @@ impl Study {
             preset_toml: self.preset_text.clone(),
             model: base.info.clone(),
             device: self.device_name.clone(),
-            seed: self.preset.seed,
+            seed: field.seed,
             source: field.source.to_string(),
             items: self.preset.corpus.probe as u32,
             aside: self.preset.corpus.aside as u32,
