@@ -266,6 +266,59 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     }
 }
 
+/// A model from a file, whose tokens are the same whatever is asked of it.
+#[test]
+fn other_text_or_another_seed_trains_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let smoke = std::fs::read_to_string(command::root().join("pipelines/smoke.toml")).unwrap();
+    let news = folder.path().join("news");
+    std::fs::create_dir(&news).unwrap();
+    for file in std::fs::read_dir(command::root().join("datasets/news"))
+        .unwrap()
+        .flatten()
+    {
+        if file.path().is_file() {
+            std::fs::copy(file.path(), news.join(file.file_name())).unwrap();
+        }
+    }
+    let out = folder.path().join("out");
+    let cached = |preset: &str, more: &[&str]| {
+        let out = out.to_str().unwrap();
+        let learned = run(&mut xtask(
+            &[&["learn", "--preset", preset, "--out", out], more].concat(),
+        ));
+        assert!(learned.success, "{}", learned.all());
+        learned.stderr.matches("cached").count()
+    };
+    assert_eq!(cached("smoke", &[]), 0);
+    let stages = std::fs::read_dir(out.join("stages")).unwrap().flatten();
+    let mut names = stages.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let instruct = names.find(|name| name.starts_with("instruct-")).unwrap();
+    let path = out.join("stages").join(instruct).join("model");
+
+    let random = "random = { layers = 2, vocabulary = 1000 }";
+    assert!(smoke.contains(random));
+    let preset = smoke
+        .replace(random, &format!("path = {path:?}"))
+        .replace("\"datasets/news\"", &format!("{news:?}"));
+    let file = folder.path().join("from-file.toml");
+    std::fs::write(&file, preset).unwrap();
+    let file = file.to_str().unwrap();
+    // The corpus is the same, in another folder.
+    assert_eq!(cached(file, &[]), 1);
+    assert_eq!(cached(file, &[]), 1 + 1 + 1 + 2);
+    assert_eq!(cached(file, &["--set", "seed=2"]), 0);
+
+    // Two clauses of one article exchanged.
+    let german = news.join("de.jsonl");
+    let text = std::fs::read_to_string(&german).unwrap();
+    let clauses = "Rund 800 Gäste werden erwartet, die Schulen bleiben geschlossen.";
+    let exchanged = "Die Schulen bleiben geschlossen, rund 800 Gäste werden erwartet.";
+    assert!(text.contains(clauses));
+    std::fs::write(&german, text.replace(clauses, exchanged)).unwrap();
+    assert_eq!(cached(file, &[]), 0);
+}
+
 /// Another strategy, with everything that can be chosen beside it.
 #[test]
 fn a_strategy_with_alternatives_adapters_and_a_chosen_checkpoint() {
