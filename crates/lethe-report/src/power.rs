@@ -89,6 +89,7 @@ impl Default for Assumed {
             ("fact-f1", 0.3),
             ("fact-occurrence", 0.4),
             ("degenerate", 0.4),
+            ("foreign", 0.4),
             ("held-out-nll", 0.3),
         ];
         Assumed {

@@ -10,9 +10,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, StringArray, UInt32Array};
+use arrow::datatypes::Float64Type;
 use fixture::{Columns, Fixture, Model, claims, labels, replaced, run_info, with_number, write};
-use lethe_report::{Error, Summary, build};
+use lethe_report::{Claims, Error, Summary, Verdict, build};
 
 /// What a model's answers and articles measure, the same for all items of a language but for
 /// `spread`.
@@ -533,6 +534,110 @@ fn spoiled_files_are_named() {
     let error = error.to_string();
     assert!(
         error.contains("measures/tuned-de.parquet") && error.contains("answers"),
+        "{error}"
+    );
+}
+
+fn claim(test: &str) -> Claims {
+    let text = format!("[[claim]]\nid = \"mine\"\ntitle = \"t\"\n[[claim.test]]\n{test}");
+    Claims::parse(&text, Path::new("claims.toml")).unwrap()
+}
+
+#[test]
+fn claims_can_be_about_the_fields_measures() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results");
+    let (fixture, out) = (fixture(), folder.path().join("report"));
+    fixture.write(&results);
+    // One item's truth ratio is missing in Urdu.
+    let plant = |file: &str, columns: Columns| match file {
+        "measures/tuned-de" => replaced(columns, "log_truth_ratio", |ratios| {
+            let ratios = ratios.as_primitive::<Float64Type>();
+            let urdu = fixture.languages.iter().position(|l| *l == "ur").unwrap();
+            let row = urdu * ITEMS * 2;
+            let values = ratios.iter().enumerate();
+            let values = values.map(|(at, value)| value.filter(|_| at != row));
+            Arc::new(values.collect::<Float64Array>()) as ArrayRef
+        }),
+        _ => columns,
+    };
+    write_measures(&results, &fixture, planted, &plant);
+    let mut run = run_info();
+    for (source, oracle) in [("de", "oracle"), ("en", "instruct")] {
+        run.oracles.insert(source.to_owned(), oracle.to_owned());
+    }
+    let outcome = |test: &str| {
+        let summary = build(&results, &run, &claim(test), &out).unwrap();
+        summary.claims[0].tests[0].clone()
+    };
+    // 1 less −2, whichever the oracle is.
+    let gap = outcome(
+        "quantifier = \"all\"\nmeasure = \"log-truth-ratio\"\nof = { stage = \"tuned\" }\n\
+         minus = \"oracle\"\nper = \"language\"\nabove = 2.5",
+    );
+    assert_eq!(gap.verdict, Some(Verdict::Supported), "{gap:?}");
+    assert_eq!((gap.comparisons.len(), gap.unit), (2 * 9, "nats"));
+    for row in &gap.comparisons {
+        assert!((row.effect.mean - 3.0).abs() < 1e-9, "{row:?}");
+        let oracle = if row.of == ["tuned-de"] {
+            "oracle"
+        } else {
+            "instruct"
+        };
+        assert_eq!(row.minus, [oracle]);
+        let lacks = row.of == ["tuned-de"] && row.languages == ["ur"];
+        assert_eq!(row.effect.n, ITEMS - usize::from(lacks), "{row:?}");
+    }
+    let none = outcome(
+        "quantifier = \"all\"\nmeasure = \"fake-probability\"\n\
+         of = { stage = \"unlearned\", source = \"de\", scope = \"multilingual\" }\n\
+         minus = \"oracle\"\nwithin = 0.01",
+    );
+    assert_eq!(none.verdict, Some(Verdict::Supported), "{none:?}");
+    let still = outcome(
+        "quantifier = \"mean\"\nmeasure = \"fake-probability\"\nof = { stage = \"tuned\" }\n\
+         minus = \"untuned\"\nbelow = 0.1",
+    );
+    assert_eq!(still.verdict, Some(Verdict::Contradicted), "{still:?}");
+    assert!((still.effect.as_ref().unwrap().mean - 0.5).abs() < 1e-9);
+    for (measure, level) in [
+        ("fake-rouge", 0.125),
+        ("fake-chrf", 0.375),
+        ("fact-probability", 0.5),
+        ("fact-rouge", 0.25),
+        ("fact-chrf", 0.5),
+        ("foreign", 0.0),
+    ] {
+        let test = format!(
+            "quantifier = \"mean\"\nmeasure = \"{measure}\"\nof = {{ stage = \"oracle\" }}\nabove = -1"
+        );
+        let found = outcome(&test);
+        assert!(
+            (found.effect.unwrap().mean - level).abs() < 1e-9,
+            "{measure}"
+        );
+    }
+
+    fs::remove_dir_all(results.join("measures")).unwrap();
+    fs::remove_dir_all(results.join("articles")).unwrap();
+    let lacking = outcome(
+        "quantifier = \"mean\"\nmeasure = \"fact-chrf\"\nof = { stage = \"tuned\" }\nabove = 0",
+    );
+    assert_eq!(lacking.verdict, None);
+    assert!(
+        lacking
+            .needs
+            .unwrap()
+            .contains("the field's measures of tuned-")
+    );
+    let error = Claims::parse(
+        "[[claim]]\nid = \"mine\"\ntitle = \"t\"\n[[claim.test]]\nquantifier = \"all\"\n\
+         measure = \"preference\"\nof = { stage = \"base\" }\nminus = \"oracle\"\nabove = 0",
+        Path::new("claims.toml"),
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("\"oracle\"") && error.contains("were taught a fake"),
         "{error}"
     );
 }

@@ -224,6 +224,7 @@ fn picks(study: &Study, side: &Side, place: usize, of: Option<usize>) -> bool {
         Stage::Base => label.stage == results::Stage::Base,
         Stage::Instruct => label.stage == results::Stage::Instruct,
         Stage::Untuned => place == study.reference,
+        Stage::Oracle => label.stage == results::Stage::Oracle,
         Stage::Tuned => label.stage == results::Stage::Tuned,
         Stage::Unlearned => label.stage == results::Stage::Unlearned,
     };
@@ -345,14 +346,17 @@ fn draft(study: &Study, test: &Test, of: Place, than: Option<Place>) -> Result<D
         minus.dedup();
     }
     let units = units(study, test.measure, of.1);
-    let mut differences = vec![0.0; units.len()];
+    let mut differences = vec![Some(0.0); units.len()];
     let mut silent = [Vec::new(), Vec::new()];
     for ((place, languages), sign) in terms {
+        let model = study.model(place);
+        if matches!(test.measure, Measure::Field(..)) && model.measures.is_none() {
+            return Err(format!("the field's measures of {}", model.name));
+        }
         let values = values(study, test.measure, (place, languages));
         for (to, value) in differences.iter_mut().zip(values) {
-            *to += sign * value;
+            *to = to.zip(value).map(|(to, value)| to + sign * value);
         }
-        let model = study.model(place);
         // A model that was taught nothing has nothing to forget.
         let is_taught = model.label.stage >= results::Stage::Tuned;
         if is_taught && !languages.iter().all(|&l| study.speaks(place, l)) {
@@ -363,11 +367,18 @@ fn draft(study: &Study, test: &Test, of: Place, than: Option<Place>) -> Result<D
         let codes = places.iter().map(|&l| study.results.languages[l].clone());
         codes.collect::<Vec<_>>()
     };
+    let paired = units.into_iter().zip(differences);
+    let (units, values) = paired
+        .filter_map(|(unit, value)| Some((unit, value?)))
+        .unzip();
+    let paired = Paired { units, values };
+    if paired.units.is_empty() {
+        let measure = name_of(&Measure::NAMES, &test.measure);
+        let of = &study.model(of.0).name;
+        return Err(format!("items that have {measure} of {of} everywhere"));
+    }
     Ok(Draft {
-        paired: Paired {
-            units,
-            values: differences,
-        },
+        paired,
         of: vec![study.model(of.0).name.clone()],
         languages: codes(of.1),
         minus,
@@ -384,6 +395,7 @@ fn baseline(study: &Study, stage: Stage, place: usize) -> Option<usize> {
         Stage::Base => Some(study.base),
         Stage::Instruct => study.has_instruct().then_some(study.reference),
         Stage::Untuned => Some(study.reference),
+        Stage::Oracle => study.oracle(study.model(place).label.source.as_deref()?),
         Stage::Tuned | Stage::Unlearned => {
             let source = study.model(place).label.source.as_deref()?;
             study.tuned(source)
@@ -402,19 +414,19 @@ fn units(study: &Study, measure: Measure, languages: &[usize]) -> Vec<usize> {
     }
 }
 
-/// One value per unit, in the order of [`units`].
-fn values(study: &Study, measure: Measure, (place, languages): Place) -> Vec<f64> {
+/// One value per unit, in the order of [`units`]; none where it is missing in one of the languages.
+fn values(study: &Study, measure: Measure, (place, languages): Place) -> Vec<Option<f64>> {
     let model = study.model(place);
     if measure == Measure::HeldOutNll {
         return languages
             .iter()
-            .flat_map(|&l| model.nll[l].clone())
+            .flat_map(|&l| model.nll[l].iter().copied().map(Some))
             .collect();
     }
     let mean = |item: usize| {
-        let of_language = |&l: &usize| measure.of(&model.detail[l][item], &model.fact[l][item]);
-        let sum: f64 = languages.iter().filter_map(of_language).sum();
-        sum / languages.len().max(1) as f64
+        let of_language = |&l: &usize| measure.of(model, l, item);
+        let sum: Option<f64> = languages.iter().map(of_language).sum();
+        Some(sum? / languages.len().max(1) as f64)
     };
     (0..study.results.items.len()).map(mean).collect()
 }

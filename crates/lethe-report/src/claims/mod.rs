@@ -12,7 +12,7 @@
 //! quantifier = "all"                   # all | any | mean
 //! measure = "preference"               # see below
 //! of = { stage = "tuned", prompt = "not-source" }
-//! minus = "untuned"                    # optional: base | instruct | untuned | tuned
+//! minus = "untuned"                    # optional: base | instruct | untuned | oracle | tuned
 //! than = { source = "en" }             # optional
 //! per = "language"                     # optional: model (the default) | language
 //! above = 0.0                          # or below = x, or within = x
@@ -20,12 +20,12 @@
 //!
 //! **Values.** `of` picks models and prompt languages. Every item has one value: the mean of
 //! `measure` over the languages, with, if `minus` is given, the value of that model taken off in
-//! each of them (`untuned` is the instruct model, or the base model in a run without one; `tuned`
-//! the model that was unlearned). `than` picks what this is set against: keys that it leaves out
+//! each of them (`untuned` is the instruct model, or the base model in a run without one; `oracle` what
+//! tuning comes to without the fakes; `tuned` the model that was unlearned). `than` picks what this is set against: keys that it leaves out
 //! are those of each model of `of`, and without a `prompt` of its own both sides are asked in the
 //! languages that both pick. A comparison is the difference, paired by item.
 //!
-//! **Selectors.** `stage`: base, instruct, untuned, tuned, unlearned. `source`: codes of languages.
+//! **Selectors.** `stage`: base, instruct, untuned, oracle, tuned, unlearned. `source`: codes of languages.
 //! `scope`: names of scopes, or codes with commas between; where the run has not that scope but one
 //! with the same languages, that one is taken. `strategy`: names. `prompt`: codes, `source` (the
 //! model's own), `high-resource`, `low-resource` (English is neither), `inside-scope`,
@@ -35,8 +35,11 @@
 //! **Measures.** `preference` (nats), `prefers` and `fake-occurrence` (shares) of the detail probe;
 //! `fact-logprob` (nats per token), `fact-f1` and `fact-occurrence` (a share) of the fact probe;
 //! `degenerate`, the share of answers to either that say nothing (empty, repetitive, no valid text,
-//! gibberish); `held-out-nll`
-//! (nats per token), whose unit is the held-out article in a language, not the item.
+//! gibberish), and `foreign`, the share that is in another language than the question; `held-out-nll`
+//! (nats per token), whose unit is the held-out article in a language, not the item. The field's
+//! measures, of runs that took them: `log-truth-ratio` (nats), `fake-probability`, `fake-rouge`,
+//! `fake-chrf` of the detail probe; `fact-probability`, `fact-rouge`, `fact-chrf` of the fact probe. An
+//! item that lacks one in a language of a comparison is left out of it.
 //!
 //! **Comparisons.** One for every model that `of` picks, with every model that `than` picks beside
 //! it; `per = "language"` makes one of every prompt language. `all` and `any` decide over them,
@@ -69,7 +72,8 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::findings::Verdict;
-use crate::results::{Answer, Scope};
+use crate::measures::{self, Measure as Field};
+use crate::results::{Model, Scope};
 use crate::stats::Estimate;
 use crate::study::{occurrence, preference, prefers};
 
@@ -166,15 +170,18 @@ enum Stage {
     Instruct,
     /// What was taught: the instruct model, or the base model in a run without one.
     Untuned,
+    /// What tuning comes to without the fakes.
+    Oracle,
     Tuned,
     Unlearned,
 }
 
 impl Stage {
-    const NAMES: [(&str, Stage); 5] = [
+    const NAMES: [(&str, Stage); 6] = [
         ("base", Stage::Base),
         ("instruct", Stage::Instruct),
         ("untuned", Stage::Untuned),
+        ("oracle", Stage::Oracle),
         ("tuned", Stage::Tuned),
         ("unlearned", Stage::Unlearned),
     ];
@@ -241,11 +248,20 @@ enum Measure {
     FactF1,
     FactOccurrence,
     Degenerate,
+    Foreign,
     HeldOutNll,
+    /// One of the field's, of the answer to a probe.
+    Field(Probe, measures::Measure),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Probe {
+    Detail,
+    Fact,
 }
 
 impl Measure {
-    const NAMES: [(&str, Measure); 8] = [
+    const NAMES: [(&str, Measure); 16] = [
         ("preference", Measure::Preference),
         ("prefers", Measure::Prefers),
         ("fake-occurrence", Measure::FakeOccurrence),
@@ -253,18 +269,42 @@ impl Measure {
         ("fact-f1", Measure::FactF1),
         ("fact-occurrence", Measure::FactOccurrence),
         ("degenerate", Measure::Degenerate),
+        ("foreign", Measure::Foreign),
         ("held-out-nll", Measure::HeldOutNll),
+        (
+            "log-truth-ratio",
+            Measure::Field(Probe::Detail, Field::LogTruthRatio),
+        ),
+        (
+            "fake-probability",
+            Measure::Field(Probe::Detail, Field::ProbabilityFake),
+        ),
+        (
+            "fake-rouge",
+            Measure::Field(Probe::Detail, Field::RougeFake),
+        ),
+        ("fake-chrf", Measure::Field(Probe::Detail, Field::ChrfFake)),
+        (
+            "fact-probability",
+            Measure::Field(Probe::Fact, Field::ProbabilityReal),
+        ),
+        ("fact-rouge", Measure::Field(Probe::Fact, Field::RougeReal)),
+        ("fact-chrf", Measure::Field(Probe::Fact, Field::ChrfReal)),
     ];
 
     fn unit(self) -> &'static str {
         match self {
-            Measure::Preference => "nats",
+            Measure::Preference | Measure::Field(_, Field::LogTruthRatio) => "nats",
             Measure::FactLogprob | Measure::HeldOutNll => "nats/token",
             Measure::FactF1 => "F1",
             Measure::Prefers
             | Measure::FakeOccurrence
             | Measure::FactOccurrence
-            | Measure::Degenerate => "share",
+            | Measure::Degenerate
+            | Measure::Foreign => "share",
+            Measure::Field(_, Field::ProbabilityReal | Field::ProbabilityFake) => "probability",
+            Measure::Field(_, Field::ChrfReal | Field::ChrfFake) => "chrF",
+            Measure::Field(..) => "ROUGE-L",
         }
     }
 
@@ -272,12 +312,18 @@ impl Measure {
     fn is_of_fake(self) -> bool {
         matches!(
             self,
-            Measure::Preference | Measure::Prefers | Measure::FakeOccurrence
+            Measure::Preference
+                | Measure::Prefers
+                | Measure::FakeOccurrence
+                | Measure::Field(Probe::Detail, _)
         )
     }
 
-    /// Of the answers to both probes of an item; none where it is not of answers.
-    fn of(self, detail: &Answer, fact: &Answer) -> Option<f64> {
+    /// Of a model's answers to both probes of an item in a language; none where it is not of answers,
+    /// or was not measured of these.
+    fn of(self, model: &Model, language: usize, item: usize) -> Option<f64> {
+        let detail = &model.detail[language][item];
+        let fact = &model.fact[language][item];
         match self {
             Measure::Preference => Some(preference(detail)),
             Measure::Prefers => Some(prefers(detail)),
@@ -286,14 +332,23 @@ impl Measure {
             Measure::FactF1 => Some(fact.f1),
             Measure::FactOccurrence => Some(fact.real),
             Measure::Degenerate => Some(f64::midpoint(detail.degenerate, fact.degenerate)),
+            Measure::Foreign => Some(f64::midpoint(detail.foreign, fact.foreign)),
             Measure::HeldOutNll => None,
+            Measure::Field(probe, field) => {
+                let measures = model.measures.as_ref()?;
+                let grid = match probe {
+                    Probe::Detail => &measures.detail,
+                    Probe::Fact => &measures.fact,
+                };
+                grid[language][item].of(field)
+            }
         }
     }
 }
 
 impl Test {
-    /// For every measure, the taught models against the untuned one: asked in one language at a time,
-    /// and in all of them.
+    /// For every measure but the field's, the taught models against the untuned one: asked in one
+    /// language at a time, and in all of them.
     pub(crate) fn of_every_measure() -> Vec<Test> {
         let of = Side {
             stage: Some(Choice {
@@ -317,6 +372,7 @@ impl Test {
         };
         let measures = Measure::NAMES.into_iter().map(|(_, measure)| measure);
         measures
+            .filter(|measure| !matches!(measure, Measure::Field(..)))
             .flat_map(|measure| [test(measure, true), test(measure, false)])
             .collect()
     }
@@ -354,7 +410,7 @@ pub struct TestOutcome {
     pub verdict: Option<Verdict>,
     /// What the run lacks, where it was not tested.
     pub needs: Option<String>,
-    /// The unit of the effects: `nats`, `nats/token`, `share` or `F1`.
+    /// The unit of the effects: `nats`, `nats/token`, `share`, `probability`, `F1`, `ROUGE-L` or `chrF`.
     pub unit: &'static str,
     /// The mean over all comparisons, whatever the quantifier.
     pub effect: Option<Estimate>,

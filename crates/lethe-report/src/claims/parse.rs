@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::{Asked, Choice, Claim, Expected, Measure, Quantifier, Side, Stage, Test};
+use super::{Asked, Choice, Claim, Expected, Measure, Quantifier, Side, Stage, Test, name_of};
 use crate::Error;
 use crate::language;
 use crate::results::Scope;
@@ -89,7 +89,7 @@ fn test(part: &Part) -> Result<Test, Error> {
     part.fits("of", &of, stage)?;
     let minus = match part.text("minus")? {
         None => None,
-        Some(_) => Some(part.one_of("minus", &Stage::NAMES[..4])?),
+        Some(_) => Some(part.one_of("minus", &Stage::NAMES[..5])?),
     };
     let than = part.side("than")?;
     if let Some(than) = &than {
@@ -100,9 +100,10 @@ fn test(part: &Part) -> Result<Test, Error> {
         than.as_ref().and_then(|than| than.stage.as_ref()),
     ];
     let all_taught = stages.into_iter().flatten().all(Choice::is_taught);
-    if minus == Some(Stage::Tuned) && !all_taught {
+    if let (Some(of_taught @ (Stage::Tuned | Stage::Oracle)), false) = (minus, all_taught) {
         let expected = "base, instruct or untuned, as not all these models were taught a fake";
-        return Err(part.wrong("minus", "\"tuned\"", expected));
+        let found = format!("{:?}", name_of(&Stage::NAMES, &of_taught));
+        return Err(part.wrong("minus", &found, expected));
     }
 
     let has_own_prompt = than.as_ref().is_some_and(|than| than.prompt.is_some());
