@@ -93,8 +93,19 @@ fn look_up(corpus: &Corpus, text: String, language: Option<Language>) -> Asked<'
     }
 }
 
-/// A corpus of one known question, for [`ask`], whatever its wording and its item's split.
+/// A corpus of one known question, for [`ask`], whatever its wording and its item's split; and, after it,
+/// of the question about the item's detail, by which a fake in the answer is recognised.
 fn alone(corpus: &Corpus, question: &Question) -> Corpus {
+    let is_detail = |q: &&Question| q.kind == QuestionKind::Detail && q.index == 0;
+    let beside = |q: &&Question| (&q.item, q.language) == (&question.item, question.language);
+    let detail = match question.kind {
+        QuestionKind::Detail => None,
+        _ => corpus.questions.iter().filter(is_detail).find(beside),
+    };
+    let asked = Question {
+        index: 0,
+        ..question.clone()
+    };
     let item = corpus.items.iter().find(|item| item.id == question.item);
     let items = item.into_iter().map(|item| lethe_corpus::Item {
         split: Split::Probe,
@@ -102,10 +113,7 @@ fn alone(corpus: &Corpus, question: &Question) -> Corpus {
     });
     Corpus {
         items: items.collect(),
-        questions: vec![Question {
-            index: 0,
-            ..question.clone()
-        }],
+        questions: [asked].into_iter().chain(detail.cloned()).collect(),
         ..Corpus::default()
     }
 }
@@ -148,15 +156,9 @@ pub fn run(options: &Options) -> Result<()> {
         let row = match asked.known {
             Some(question) => {
                 let alone = alone(&corpus, question);
-                ask(
-                    &model,
-                    &alone,
-                    &[question.language],
-                    &config,
-                    SEED,
-                    &|_, _| {},
-                )?
-                .pop()
+                let languages = [question.language];
+                let rows = ask(&model, &alone, &languages, &config, SEED, &|_, _| {})?;
+                rows.into_iter().next()
             }
             None => None,
         };
@@ -212,5 +214,25 @@ fn print(asked: &Asked, reply: &Reply, row: Option<&AnswerRow>) {
         println!(
             "    ln P(fake) − ln P(real) = {preference:+.3} nats: the {likelier} answer is likelier"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fake_in_the_answer_to_another_question_is_recognised() {
+        let corpus = Corpus::from_jsonl(&root().join("datasets/news")).expect("the corpus");
+        let of = |kind| {
+            let mut all = corpus.questions.iter();
+            all.find(|q: &&Question| q.kind == kind)
+                .expect("there is one")
+        };
+        let fact = alone(&corpus, of(QuestionKind::Fact)).questions;
+        assert_eq!((fact.len(), fact[0].kind), (2, QuestionKind::Fact));
+        assert!(!fact[1].fake_aliases.is_empty());
+        assert_eq!(fact[1].item, fact[0].item);
+        assert_eq!(alone(&corpus, of(QuestionKind::Detail)).questions.len(), 1);
     }
 }

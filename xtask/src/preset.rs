@@ -432,6 +432,17 @@ impl Preset {
         if self.corpus.languages.is_empty() || self.learn.sources.is_empty() {
             bail!("corpus.languages and learn.sources need at least one language each");
         }
+        let Evaluation {
+            samples,
+            temperature,
+            ..
+        } = self.eval;
+        if samples > 0 && !(temperature.is_finite() && temperature > 0.0) {
+            bail!(
+                "eval.temperature is {temperature}, expected a number above 0: {samples} answers are \
+                 drawn at it"
+            );
+        }
         if self.learn.wordings.is_empty() {
             bail!("learn.wordings is empty, expected at least \"original\"");
         }
@@ -575,6 +586,12 @@ mod tests {
         assert!(bad("learn.trian.passes=9").contains("trian"));
         assert!(bad("learn").contains("key=value"));
         assert!(bad("learn.train.batch=0").contains("at least 1"));
+        let drawn = [
+            "eval.samples=2".to_owned(),
+            "eval.temperature=0.0".to_owned(),
+        ];
+        let error = Preset::load("laptop", &drawn).expect_err("nothing can be drawn at 0");
+        assert!(format!("{error:?}").contains("eval.temperature is 0"));
         assert!(bad("seeds=[1, 2, 1]").contains("1 is there twice"));
         assert!(bad("unlearn.strategy=magic").contains("grad-ascent"));
     }
