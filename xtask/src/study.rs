@@ -178,7 +178,7 @@ impl Study {
             let models = [checkpoint, &untuned];
             let (model, answers) = self.evaluate(&base, models, &mut judge, &corpus)?;
             let key = &corpus_done.key;
-            attacked.extend(self.attack(&base, models, &answers, &corpus, key)?);
+            attacked.extend(self.attack(&base, checkpoint, &answers, &corpus, key)?);
             results.push((model, answers));
         }
         if until < Until::Report {

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use color_eyre::eyre::{Context, Result, bail};
 use lethe_corpus::{Corpus, Language, Split};
 use lethe_eval::{
-    AskConfig, Attack, Elicit, Phrases, Prompt, PromptAttack, RelearnOn, RobustnessRow, attacked,
-    half, read_answers, write_robustness,
+    AskConfig, Attack, Elicit, ModelLabel, Phrases, Prompt, PromptAttack, RelearnOn, RobustnessRow,
+    attacked, half, read_answers, write_robustness,
 };
 use lethe_model::{LanguageModel, LoraConfig, Precision, QUANTISED_BITS};
 use lethe_train::{
-    Example, NextToken, OptimizerConfig, TrainConfig, Verdict, article_example, train,
+    Example, NextToken, OptimizerConfig, Schedule, TrainConfig, Verdict, article_example, train,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -54,7 +54,7 @@ pub enum Attacked {
     Unlearned,
 }
 
-/// How a model learns again. The optimizer's schedule ends at the last of `relearn_steps`.
+/// How a model learns again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Relearn {
@@ -140,6 +140,12 @@ impl Robustness {
                  the other asked about, but corpus.probe is {probed}, expected 2 or more"
             );
         }
+        if self.relearn.optimizer.schedule != Schedule::Constant {
+            bail!(
+                "robustness.relearn.optimizer.schedule must be \"constant\": each of relearn_steps is a \
+                 point of one run"
+            );
+        }
         if let Some(bits) = self.quantise.iter().find(|b| !QUANTISED_BITS.contains(b)) {
             bail!("robustness.quantise: found {bits} bits, expected some of {QUANTISED_BITS:?}");
         }
@@ -214,7 +220,7 @@ impl Study {
     pub(super) fn attack(
         &self,
         base: &Base,
-        [checkpoint, untuned]: [&Checkpoint; 2],
+        checkpoint: &Checkpoint,
         evaluated: &Path,
         corpus: &Corpus,
         corpus_key: &str,
@@ -223,11 +229,11 @@ impl Study {
             return Ok(None);
         };
         let label = &checkpoint.label;
-        let kind = match label.stage.as_str() {
-            _ if label.model == untuned.label.model => Some(Attacked::Untuned),
-            "oracle" => Some(Attacked::Oracle),
-            "tuned" => Some(Attacked::Tuned),
-            "unlearned" => Some(Attacked::Unlearned),
+        let kind = match (label.stage.as_str(), &self.preset.instruct) {
+            ("instruct", _) | ("base", None) => Some(Attacked::Untuned),
+            ("oracle", _) => Some(Attacked::Oracle),
+            ("tuned", _) => Some(Attacked::Tuned),
+            ("unlearned", _) => Some(Attacked::Unlearned),
             _ => None,
         };
         if kind.is_none_or(|kind| !choice.models.contains(&kind)) {
@@ -244,13 +250,26 @@ impl Study {
         let held_out = self.held_out(corpus);
         let phrases = Phrases::read(&root().join("datasets"))?;
         let texts = texts_key(&self.attack_texts(corpus)?);
-        let name = format!("robustness-{}", label.model);
+        let name = stage_name(label);
         let mut config = self.preset.eval.ask();
         config.samples = 0;
         let unlearn = &self.preset.unlearn;
         let beside = [unlearn.statements, unlearn.questions];
         let languages = &self.preset.corpus.languages;
-        let settings = json!([choice, config, languages, held_out, sources, beside, label]);
+        let settings = json!([
+            choice.relearn_steps,
+            choice.relearn_on,
+            choice.relearn,
+            choice.quantise,
+            choice.prompts,
+            choice.few_shot,
+            config,
+            languages,
+            held_out,
+            sources,
+            beside,
+            label
+        ]);
         let inputs = [&checkpoint.key, corpus_key, &texts];
         let done = self.cache.stage(&name, &settings, &inputs, |path| {
             let reported = self.reported(corpus)?;
@@ -286,7 +305,7 @@ impl Study {
                     .iter()
                     .filter(|_| !choice.relearn_steps.is_empty())
                 {
-                    rows.extend(self.relearned(&name, &model, (on, language), choice, &asked)?);
+                    rows.extend(self.relearned(label, &model, (on, language), choice, &asked)?);
                 }
             }
             write_robustness(&path.join("robustness.parquet"), label, &rows)?;
@@ -321,17 +340,17 @@ impl Study {
     /// One run of learning again, and what the model then says at each of its points.
     fn relearned(
         &self,
-        name: &str,
+        label: &ModelLabel,
         model: &LanguageModel,
         (on, language): (RelearnOn, Language),
         choice: &Robustness,
         asked: &Questions,
     ) -> Result<Vec<RobustnessRow>> {
-        let seed = self.preset.seed;
         let reported = asked.elicit.corpus;
         let relearned = match on {
             RelearnOn::Unrelated => BTreeSet::new(),
-            RelearnOn::Forget => half(&items_of(reported, Split::Probe), seed),
+            // The same half whatever the training's seed.
+            RelearnOn::Forget => half(&items_of(reported, Split::Probe), self.preset.seed),
         };
         let examples: Vec<Example> = match on {
             RelearnOn::Unrelated => {
@@ -362,7 +381,7 @@ impl Study {
             &NextToken,
             &examples,
             &config,
-            seed,
+            label.seed,
             &mut |progress, model| {
                 let Ok(known) = &mut rows else {
                     return Verdict::Stop;
@@ -374,7 +393,7 @@ impl Study {
                         steps,
                         language,
                     };
-                    let bar = self.console.bar(name, "prompts");
+                    let bar = self.console.bar(&stage_name(label), "prompts");
                     let at = |done, of| bar.at(done, of, attack.name());
                     let what = (attack, &relearned);
                     match attacked(model, what, &asked.plain, &asked.config, &at) {
@@ -390,6 +409,10 @@ impl Study {
         )?;
         Ok(rows?)
     }
+}
+
+fn stage_name(label: &ModelLabel) -> String {
+    format!("robustness-{}", label.model)
 }
 
 /// In which languages questions are wanted to be answered: those of the fakes, and English.

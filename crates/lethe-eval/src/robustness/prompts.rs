@@ -1,6 +1,6 @@
 //! Other ways to ask for a detail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use lethe_corpus::{Article, Corpus, Language, Question, QuestionKind, Split, Version};
@@ -240,6 +240,11 @@ impl<'a> Elicit<'a> {
                 examples.insert(language, self.examples_in(language)?);
             }
         }
+        let details = self.corpus.questions.iter();
+        let details: HashMap<(&str, Language, u32), &Question> = details
+            .filter(|q| q.kind == QuestionKind::Detail)
+            .map(|q| ((q.item.as_str(), q.language, q.index), q))
+            .collect();
         let mut out = Vec::new();
         for probe in self.probes() {
             let language = probe.language;
@@ -249,8 +254,7 @@ impl<'a> Elicit<'a> {
             let around = |template: &str| template.replacen(QUESTION, &probe.question, 1);
             match way {
                 PromptAttack::Paraphrased => {
-                    let other = self.question(probe, language, QuestionKind::Detail, 2);
-                    let question = match other {
+                    let question = match details.get(&(probe.item.as_str(), language, 2)) {
                         Some(other) => other.question.clone(),
                         None => around(&self.phrases.of(language)?.lead_in),
                     };
@@ -266,8 +270,7 @@ impl<'a> Elicit<'a> {
                 }
                 PromptAttack::CrossLingual => {
                     for (answer, phrase) in &self.phrases.of(language)?.answer_in {
-                        let (kind, index) = (QuestionKind::Detail, 0);
-                        let theirs = self.question(probe, *answer, kind, index);
+                        let theirs = details.get(&(probe.item.as_str(), *answer, 0));
                         if let (true, Some(theirs)) = (self.answers_in.contains(answer), theirs) {
                             let attack = Attack::CrossLingual { answer: *answer };
                             let text = language.prompt(&around(phrase));
@@ -300,19 +303,6 @@ impl<'a> Elicit<'a> {
                 && languages.contains(&q.language)
                 && probed(&q.item)
         })
-    }
-
-    /// Another question about the same item.
-    fn question(
-        &self,
-        probe: &Question,
-        language: Language,
-        kind: QuestionKind,
-        index: u32,
-    ) -> Option<&'a Question> {
-        let wanted = (probe.item.as_str(), language, kind, index);
-        let mut all = self.corpus.questions.iter();
-        all.find(|q| (q.item.as_str(), q.language, q.kind, q.index) == wanted)
     }
 
     /// The item's real article, cut where it differs from the fake one.
