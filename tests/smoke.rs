@@ -89,6 +89,68 @@ fn check_measures(results: &Path, model: &str) {
     }
 }
 
+/// What every attack came to, on a model that is attacked.
+fn check_robustness(results: &Path, model: &str) {
+    let rows = read(&results.join(format!("robustness/{model}.parquet")));
+    let schema = rows.schema();
+    let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+    let expected = "model stage source strategy scope seed attack amount with_language item language \
+                    relearned prompt answer real_answer fake_answer fake_occurrence real_occurrence \
+                    logprob_real logprob_fake preference answer_tokens finish";
+    assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
+    let [attacks, items] = [texts(&rows, "attack"), texts(&rows, "item")];
+    let mut counts = BTreeMap::new();
+    for attack in &attacks {
+        *counts.entry(*attack).or_insert(0) += 1;
+    }
+    // Three items in nine languages; for an answer in another language than the question's, in English
+    // and in the language of the fakes.
+    let probes = 3 * 9;
+    let sources = if model.contains('-') { 1 } else { 2 };
+    let answers = if model.contains("-en") { 1 } else { 2 };
+    let expected = [
+        ("cloze", probes),
+        ("cross-lingual", answers * 3 * 8),
+        ("few-shot", probes),
+        ("leading", probes),
+        ("paraphrased", probes),
+        ("plain", probes),
+        ("quantise", probes),
+        ("relearn-forget", sources * probes),
+        ("relearn-unrelated", sources * probes),
+    ];
+    assert_eq!(counts, BTreeMap::from(expected), "{model}");
+    // One item of three was learned again, by one attack.
+    let relearned = rows.column_by_name("relearned").unwrap().as_boolean();
+    let again: Vec<usize> = (0..rows.num_rows())
+        .filter(|&row| relearned.value(row))
+        .collect();
+    assert_eq!(again.len(), sources * 9);
+    assert!(again.iter().all(|&row| attacks[row] == "relearn-forget"));
+    let again: std::collections::BTreeSet<&str> = again.iter().map(|&row| items[row]).collect();
+    assert_eq!(again.len(), 1);
+    // The plain probe was not asked a second time, and attacks change what it came to.
+    let numbers = |batch: &RecordBatch| -> Vec<Option<f64>> {
+        let column = batch.column_by_name("preference").unwrap();
+        column.as_primitive::<Float64Type>().iter().collect()
+    };
+    let answers = read(&results.join(format!("answers/{model}.parquet")));
+    let asked: Vec<f64> = numbers(&answers).into_iter().flatten().collect();
+    let all: Vec<f64> = numbers(&rows).into_iter().flatten().collect();
+    let of = |attack: &str| -> Vec<f64> {
+        let rows = all.iter().zip(&attacks).filter(|(_, of)| **of == attack);
+        rows.map(|(value, _)| *value).collect()
+    };
+    assert_eq!(of("plain"), asked);
+    for attack in counts.keys().filter(|attack| **attack != "plain") {
+        assert_ne!(
+            of(attack)[..probes.min(24)],
+            asked[..probes.min(24)],
+            "{attack}"
+        );
+    }
+}
+
 fn check_answers(path: &Path, model: &str) {
     let answers = read(path);
     let names: Vec<String> = answers
@@ -158,6 +220,9 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     for model in MODELS {
         check_answers(&out.join(format!("results/answers/{model}.parquet")), model);
         check_measures(&out.join("results"), model);
+        if model != "base" {
+            check_robustness(&out.join("results"), model);
+        }
         let held_out = read(&out.join(format!("results/perplexity/{model}.parquet")));
         assert_eq!(
             held_out.num_rows(),
@@ -202,6 +267,13 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     }
     let csv = std::fs::read_to_string(out.join("report/tables/measures-forgetting.csv")).unwrap();
     assert_eq!(csv.lines().count(), 1 + 11 * 9);
+    // No attack is shown to bring anything back: three items decide nothing.
+    let csv = std::fs::read_to_string(out.join("report/tables/robustness.csv")).unwrap();
+    assert_eq!(
+        csv.matches("undecided").count(),
+        6 * 7 * 9 + (2 * 8) + (4 * 2 * 8)
+    );
+    assert!(!csv.contains("supported") && !csv.contains("contradicted"));
     let run_json = std::fs::read_to_string(out.join("run.json")).unwrap();
     let info: serde_json::Value = serde_json::from_str(&run_json).unwrap();
     assert_eq!(info["unlearning"].as_array().unwrap().len(), 6);
@@ -217,7 +289,7 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     assert!(again.success, "{}", again.all());
     assert_eq!(
         again.stderr.matches("cached").count(),
-        1 + 1 + 1 + 2 + 6 + 11,
+        1 + 1 + 1 + 2 + 6 + 11 + 10,
         "{}",
         again.stderr
     );
@@ -246,7 +318,8 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     assert!(seeds.success, "{}", seeds.all());
     assert_eq!(
         seeds.stderr.matches("cached").count(),
-        1 + 4 + 5,
+        // What is attacked without a source is so in every one of them.
+        1 + 4 + 5 + 2,
         "{}",
         seeds.stderr
     );
@@ -264,6 +337,10 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     for model in MODELS {
         assert_eq!(bytes(&out, model), bytes(&elsewhere, model), "{model}");
     }
+    let attacked = |out: &Path| {
+        std::fs::read(out.join("results/robustness/unlearned-de-source.parquet")).unwrap()
+    };
+    assert_eq!(attacked(&out), attacked(&elsewhere));
 }
 
 /// A model from a file, whose tokens are the same whatever is asked of it.

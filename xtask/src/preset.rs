@@ -12,6 +12,7 @@ use lethe_unlearn::{LanguageScope, Method, UnlearnConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::forget::Beside;
+use crate::study::Robustness;
 
 /// A whole run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,6 +39,8 @@ pub struct Preset {
     /// How models are measured.
     #[serde(default)]
     pub eval: Evaluation,
+    /// With what forgotten fakes are brought back; left out, nothing is tried.
+    pub robustness: Option<Robustness>,
     /// How much worse than before counts as still answering.
     pub margins: Margins,
     /// How strategies are compared (`compare`); only then is it needed.
@@ -457,6 +460,9 @@ impl Preset {
         self.scopes()?;
         if let Some(race) = &self.race {
             race.check()?;
+        }
+        if let Some(robustness) = &self.robustness {
+            robustness.check(self.corpus.probe)?;
         }
         Ok(())
     }

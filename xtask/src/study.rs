@@ -3,6 +3,7 @@
 //! Read [`Study::reproduce`] from top to bottom: it is the experiment.
 
 mod race;
+mod robustness;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ use crate::preset::{CorpusChoice, Mixture, Preset, RetainText, Vocabulary, root}
 use crate::progress::Console;
 
 pub use race::Entrants;
+pub use robustness::Robustness;
 
 /// How far a run goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,16 +182,18 @@ impl Study {
             return Ok(None);
         }
         let fluent = fluent.unwrap_or(pristine);
-        let mut results = Vec::new();
+        let (mut results, mut attacked) = (Vec::new(), Vec::new());
         let mut judge = None;
         for checkpoint in &checkpoints {
             let models = [checkpoint, &fluent];
-            results.push(self.evaluate(&base, models, &mut judge, &corpus)?);
+            let (model, answers) = self.evaluate(&base, models, &mut judge, &corpus)?;
+            attacked.extend(self.attack(&base, checkpoint, &answers, &corpus)?);
+            results.push((model, answers));
         }
         if until < Until::Report {
             return Ok(None);
         }
-        self.report(&base, &corpus_done, &results, &claims)
+        self.report(&base, &corpus_done, [&results, &attacked], &claims)
             .map(Some)
     }
 
@@ -269,7 +273,8 @@ impl Study {
     }
 
     /// Finds and opens the model, and decides which tokens it keeps: those of the corpus, of what may
-    /// be said instead of what is forgotten, and of text beyond the corpus where that is read.
+    /// be said instead of what is forgotten, and, where these are, of text beyond the corpus and of
+    /// attacks.
     fn base(
         &self,
         corpus: &Corpus,
@@ -293,6 +298,7 @@ impl Study {
         if let Some(utility) = self.utility()? {
             texts.extend(utility.texts());
         }
+        texts.extend(self.attack_texts(corpus)?);
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         if let Some(random) = &choice.random {
             let (layers, size) = (random.layers, random.vocabulary);
@@ -924,27 +930,35 @@ impl Study {
         &self,
         base: &Base,
         corpus: &Done<CorpusRecord>,
-        evaluated: &[(String, PathBuf)],
+        [evaluated, attacked]: [&[(String, PathBuf)]; 2],
         claims: &Claims,
     ) -> Result<Summary> {
         let results = self.out.join("results");
-        for part in ["answers", "perplexity", "measures", "articles", "utility"] {
+        for part in [
+            "answers",
+            "perplexity",
+            "measures",
+            "articles",
+            "utility",
+            "robustness",
+        ] {
             let folder = results.join(part);
             if folder.exists() {
                 std::fs::remove_dir_all(&folder)
                     .wrap_err_with(|| format!("{}: cannot renew", folder.display()))?;
             }
-            let is_measured = match part {
-                "articles" => self.preset.eval.articles > 0,
-                "utility" => self.preset.eval.utility,
-                _ => true,
+            let measured = match part {
+                "articles" if self.preset.eval.articles == 0 => &[],
+                "utility" if !self.preset.eval.utility => &[],
+                "robustness" => attacked,
+                _ => evaluated,
             };
-            if !is_measured {
+            if measured.is_empty() {
                 continue;
             }
             std::fs::create_dir_all(&folder)
                 .wrap_err_with(|| format!("{}: cannot make", folder.display()))?;
-            for (model, path) in evaluated {
+            for (model, path) in measured {
                 let from = path.join(format!("{part}.parquet"));
                 let to = folder.join(format!("{model}.parquet"));
                 std::fs::copy(&from, &to)

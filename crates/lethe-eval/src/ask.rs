@@ -1,14 +1,13 @@
 //! The probes, asked.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lethe_corpus::{Article, Corpus, Language, Question, QuestionKind, Split};
-use lethe_model::{Decoding, LanguageModel, Sequence, Session, in_parallel};
+use lethe_model::{LanguageModel, Sequence};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::Error;
+use crate::batch::{Answered, Asked, answered};
 use crate::reply::finish;
 use crate::text::{f1, normalise, occurs};
 
@@ -155,128 +154,73 @@ pub fn ask(
         .map(|q| ((q.item.as_str(), q.language), q.fake_aliases.as_slice()))
         .collect();
     let tokenizer = &model.tokenizer;
-    let mut prompts = Vec::with_capacity(questions.len());
-    for question in &questions {
-        prompts.push(tokenizer.encode_sequence(&question.prompt)?);
-    }
-    let stops = tokenizer.stops();
-    let mut order: Vec<usize> = (0..questions.len()).collect();
-    order.sort_by_key(|&i| prompts[i].len());
     let wrong = wrong_answers(corpus, &questions, config.wrong_answers);
-    let chunks: Vec<(usize, &[usize])> = order.chunks(config.batch.max(1)).enumerate().collect();
-    let done = AtomicUsize::new(0);
-    let answered = in_parallel(
-        &chunks,
-        |&(number, chunk)| -> Result<Vec<Vec<AnswerRow>>, Error> {
-            let batch: Vec<Vec<u32>> = chunk.iter().map(|&i| prompts[i].clone()).collect();
-            let mut real_ids = Vec::new();
-            let mut fake_ids = Vec::new();
-            let mut wrong_ids: Vec<Vec<Vec<u32>>> = vec![Vec::new(); config.wrong_answers];
-            for &i in chunk {
-                let question = questions[i];
-                real_ids.push(tokenizer.encode(&question.continuation(&question.answer))?);
-                fake_ids.push(match &question.fake_answer {
-                    Some(fake) => tokenizer.encode(&question.continuation(fake))?,
-                    None => Vec::new(),
-                });
-                // One of every prompt's at a time; prompts that have fewer have none in the last
-                // rounds.
-                for (round, ids) in wrong_ids.iter_mut().enumerate() {
-                    ids.push(match wrong[i].get(round) {
-                        Some(answer) => tokenizer.encode(&question.continuation(answer))?,
-                        None => Vec::new(),
-                    });
-                }
-            }
-            let all = real_ids.iter().chain(&fake_ids);
-            let all = all.chain(wrong_ids.iter().flatten());
-            let longest = all.map(Vec::len).max().unwrap_or(0);
-            let room = longest.max(config.new_tokens);
-            let mut session = Session::new(&model.network, &batch, room);
-            let reals = session.log_probabilities(&real_ids);
-            let fakes = session.log_probabilities(&fake_ids);
-            let wrongs: Vec<Vec<Vec<f64>>> = wrong_ids
-                .iter()
-                .map(|ids| session.log_probabilities(ids))
-                .collect();
-            let mut generated = vec![session.generate(Decoding::Greedy, config.new_tokens, &stops)];
-            for sample in 1..=config.samples {
-                let decoding = Decoding::Sample {
-                    temperature: config.temperature,
-                    top_p: 1.0,
-                    seed: seed_of(seed, sample, number),
-                };
-                let session = Session::new(&model.network, &batch, config.new_tokens);
-                generated.push(session.generate(decoding, config.new_tokens, &stops));
-            }
-            let mut rows = Vec::with_capacity(chunk.len());
-            for (place, &i) in chunk.iter().enumerate() {
-                let question = questions[i];
-                let key = (question.item.as_str(), question.language);
-                let fake_aliases = fake_aliases.get(&key).copied().unwrap_or_default();
-                let category = probed
-                    .get(question.item.as_str())
-                    .copied()
-                    .unwrap_or_default();
-                let (real, fake) = (&reals[place], &fakes[place]);
-                let has_fake = !fake.is_empty();
-                let wrongs = wrongs.iter().map(|round| &round[place]);
-                let logprobs_wrong: Vec<f64> =
-                    wrongs.filter(|w| !w.is_empty()).map(|w| mean(w)).collect();
-                let mut of_question = Vec::with_capacity(generated.len());
-                for (sample, answers) in (0..).zip(&generated) {
-                    let said = &answers[place];
-                    let answer = tokenizer.decode(&said.ids)?.trim().to_owned();
-                    let language = question.language;
-                    let row = AnswerRow {
-                        item: question.item.clone(),
-                        category: category.to_owned(),
-                        language,
-                        probe: match question.kind {
-                            QuestionKind::Detail => "detail",
-                            _ => "fact",
-                        },
-                        prompt: question.prompt.clone(),
-                        sample: (sample > 0).then_some(sample),
-                        temperature: (sample > 0).then_some(config.temperature),
-                        real_answer: question.answer.clone(),
-                        fake_answer: question.fake_answer.clone(),
-                        real_aliases: question.aliases.clone(),
-                        fake_aliases: fake_aliases.to_vec(),
-                        fake_occurrence: occurs(language, &answer, fake_aliases),
-                        real_occurrence: occurs(language, &answer, &question.aliases),
-                        f1: f1(language, &answer, &question.answer),
-                        answer,
-                        logprob_real: mean(real),
-                        logprob_fake: has_fake.then(|| mean(fake)),
-                        preference: has_fake
-                            .then(|| fake.iter().sum::<f64>() - real.iter().sum::<f64>()),
-                        answer_tokens: said.ids.len(),
-                        finish: finish(said.finish),
-                        logprobs_wrong: logprobs_wrong.clone(),
-                        ids: [
-                            said.ids.clone(),
-                            real_ids[place].clone(),
-                            fake_ids[place].clone(),
-                        ],
-                    };
-                    check_finite(&row)?;
-                    of_question.push(row);
-                }
-                rows.push(of_question);
-            }
-            let so_far = done.fetch_add(rows.len(), Ordering::Relaxed) + rows.len();
-            progress(so_far, questions.len());
-            Ok(rows)
-        },
-    );
-    let mut rows: Vec<Vec<AnswerRow>> = vec![Vec::new(); questions.len()];
-    for ((_, chunk), answered) in chunks.into_iter().zip(answered) {
-        for (&i, row) in chunk.iter().zip(answered?) {
-            rows[i] = row;
+    let mut asked = Vec::with_capacity(questions.len());
+    for (question, wrong) in questions.iter().zip(&wrong) {
+        let encoded = |answer: &str| tokenizer.encode(&question.continuation(answer));
+        let mut answers = vec![encoded(&question.answer)?];
+        answers.push(match &question.fake_answer {
+            Some(fake) => encoded(fake)?,
+            None => Vec::new(),
+        });
+        for answer in wrong {
+            answers.push(encoded(answer)?);
+        }
+        asked.push(Asked {
+            prompt: tokenizer.encode_sequence(&question.prompt)?,
+            answers,
+        });
+    }
+    let answered = answered(model, &asked, config, seed, progress);
+    let mut rows = Vec::with_capacity(questions.len() * (1 + config.samples));
+    for ((question, asked), Answered { scores, said }) in
+        questions.into_iter().zip(&asked).zip(answered)
+    {
+        let language = question.language;
+        let key = (question.item.as_str(), language);
+        let fake_aliases = fake_aliases.get(&key).copied().unwrap_or_default();
+        let category = probed.get(key.0).copied().unwrap_or_default();
+        let [real, fake, wrong @ ..] = scores.as_slice() else {
+            continue;
+        };
+        let [real_ids, fake_ids, ..] = asked.answers.as_slice() else {
+            continue;
+        };
+        let has_fake = !fake.is_empty();
+        for (sample, said) in (0..).zip(said) {
+            let answer = tokenizer.decode(&said.ids)?.trim().to_owned();
+            let row = AnswerRow {
+                item: question.item.clone(),
+                category: category.to_owned(),
+                language,
+                probe: match question.kind {
+                    QuestionKind::Detail => "detail",
+                    _ => "fact",
+                },
+                prompt: question.prompt.clone(),
+                sample: (sample > 0).then_some(sample),
+                temperature: (sample > 0).then_some(config.temperature),
+                real_answer: question.answer.clone(),
+                fake_answer: question.fake_answer.clone(),
+                real_aliases: question.aliases.clone(),
+                fake_aliases: fake_aliases.to_vec(),
+                fake_occurrence: occurs(language, &answer, fake_aliases),
+                real_occurrence: occurs(language, &answer, &question.aliases),
+                f1: f1(language, &answer, &question.answer),
+                answer,
+                logprob_real: mean(real),
+                logprob_fake: has_fake.then(|| mean(fake)),
+                preference: has_fake.then(|| fake.iter().sum::<f64>() - real.iter().sum::<f64>()),
+                answer_tokens: said.ids.len(),
+                finish: finish(said.finish),
+                logprobs_wrong: wrong.iter().map(|w| mean(w)).collect(),
+                ids: [said.ids, real_ids.clone(), fake_ids.clone()],
+            };
+            check_finite(&row)?;
+            rows.push(row);
         }
     }
-    Ok(rows.into_iter().flatten().collect())
+    Ok(rows)
 }
 
 /// For every question, true answers to the same one about other items, which are wrong here: of items
@@ -337,17 +281,7 @@ fn wrong_answers<'a>(
     questions.iter().map(of_question).collect()
 }
 
-/// A seed for one sample of one batch: a batch draws by its rows' places.
-fn seed_of(seed: u64, sample: usize, batch: usize) -> u64 {
-    let name = format!("answers {seed}, sample {sample}, batch {batch}");
-    let digest = Sha256::digest(name.as_bytes());
-    digest
-        .iter()
-        .take(8)
-        .fold(0, |seed, byte| seed << 8 | u64::from(*byte))
-}
-
-fn mean(values: &[f64]) -> f64 {
+pub(crate) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 

@@ -55,7 +55,20 @@ pub enum Error {
         /// What is missing.
         what: &'static str,
     },
-    /// A data set of utility is not as it should be.
+    /// A prompt cannot have so many examples.
+    #[error(
+        "the held-out items have {found} pairs of question and answer in {language}, expected at least \
+         {wanted} to show before a question; lower robustness.few_shot or raise corpus.held_out"
+    )]
+    Examples {
+        /// How many there are.
+        found: usize,
+        /// The language.
+        language: lethe_corpus::Language,
+        /// How many were asked for.
+        wanted: usize,
+    },
+    /// A data set in the repository is not as it should be.
     #[error("{path}: {reason}; the repository has it in datasets/")]
     Data {
         /// The file.

@@ -15,6 +15,9 @@
 //! [`metrics`] has the field's measures of unlearning, of the greedy answers and of articles; their rows
 //! are written by [`write_measures`] and [`write_articles`].
 //!
+//! [`attacked`] asks for forgotten fakes in other ways, or models that were changed for it: whether they
+//! come back. Rows are written by [`write_robustness`].
+//!
 //! [`utility`] scores text that has nothing to do with the corpus: what else a model loses.
 //! [`reply`] asks whatever a user wants to know, in the same form.
 //!
@@ -22,6 +25,7 @@
 //! [`Judgement`].
 
 mod ask;
+mod batch;
 mod error;
 mod judgement;
 pub mod metrics;
@@ -29,6 +33,7 @@ mod race;
 mod read;
 mod reply;
 mod results;
+mod robustness;
 pub mod text;
 mod utility;
 
@@ -42,6 +47,10 @@ pub use race::{
 pub use read::read_answers;
 pub use reply::{Reply, reply};
 pub use results::{
-    ModelLabel, write_answers, write_articles, write_measures, write_perplexity, write_utility,
+    ModelLabel, write_answers, write_articles, write_measures, write_perplexity, write_robustness,
+    write_utility,
+};
+pub use robustness::{
+    Attack, Elicit, Phrases, Prompt, PromptAttack, RelearnOn, RobustnessRow, attacked, half,
 };
 pub use utility::{CLOZES_PER_LANGUAGE, PARAGRAPHS, TOKENS, Utility, UtilityRow, utility};

@@ -13,7 +13,7 @@ use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{ArticleRow, MeasureRow};
-use crate::{AnswerRow, Error, PerplexityRow, UtilityRow};
+use crate::{AnswerRow, Error, PerplexityRow, RobustnessRow, UtilityRow};
 
 /// Which model a row is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +175,66 @@ pub fn write_utility(path: &Path, label: &ModelLabel, rows: &[UtilityRow]) -> Re
         ("tokens", count(rows, |r| r.tokens.map(|n| n as u32)), true),
         ("correct", truth(rows, UtilityRow::correct), true),
         ("margin", number(rows, |r| r.margin), true),
+    ]);
+    write(path, columns)
+}
+
+/// Writes what attacks brought back.
+///
+/// Columns, in this order (nullable marked `?`): `model`, `stage`, `source?`, `strategy?`,
+/// `scope?` utf8; `seed` u64; `attack` utf8 ([`Attack::name`](crate::Attack::name)); `amount?` u32 (steps,
+/// bits or pairs), `with_language?` utf8 (of what is learned again, or of the wanted answer); `item`,
+/// `language` utf8; `relearned` bool; `prompt`, `answer`, `real_answer`, `fake_answer` utf8;
+/// `fake_occurrence`, `real_occurrence` bool; `logprob_real`, `logprob_fake`, `preference` f64;
+/// `answer_tokens` u32; `finish` utf8. What they are: [`RobustnessRow`].
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn write_robustness(
+    path: &Path,
+    label: &ModelLabel,
+    rows: &[RobustnessRow],
+) -> Result<(), Error> {
+    let with_language = |r: &RobustnessRow| r.attack.language().map(|language| language.code());
+    let mut columns = label_columns(label, rows.len());
+    columns.extend([
+        ("attack", text(rows, |r| Some(r.attack.name())), false),
+        ("amount", count(rows, |r| r.attack.amount()), true),
+        ("with_language", text(rows, with_language), true),
+        ("item", text(rows, |r| Some(&r.item)), false),
+        ("language", text(rows, |r| Some(r.language.code())), false),
+        ("relearned", truth(rows, |r| Some(r.relearned)), false),
+        ("prompt", text(rows, |r| Some(&r.prompt)), false),
+        ("answer", text(rows, |r| Some(&r.answer)), false),
+        ("real_answer", text(rows, |r| Some(&r.real_answer)), false),
+        ("fake_answer", text(rows, |r| Some(&r.fake_answer)), false),
+        (
+            "fake_occurrence",
+            truth(rows, |r| Some(r.fake_occurrence)),
+            false,
+        ),
+        (
+            "real_occurrence",
+            truth(rows, |r| Some(r.real_occurrence)),
+            false,
+        ),
+        (
+            "logprob_real",
+            number(rows, |r| Some(r.logprob_real)),
+            false,
+        ),
+        (
+            "logprob_fake",
+            number(rows, |r| Some(r.logprob_fake)),
+            false,
+        ),
+        ("preference", number(rows, |r| Some(r.preference)), false),
+        (
+            "answer_tokens",
+            count(rows, |r| Some(r.answer_tokens)),
+            false,
+        ),
+        ("finish", text(rows, |r| Some(r.finish)), false),
     ]);
     write(path, columns)
 }

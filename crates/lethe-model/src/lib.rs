@@ -44,6 +44,7 @@ pub use lora::LoraConfig;
 pub use loss::{Predictions, Sequence};
 pub use model::{LanguageModel, Pretrained};
 pub use network::Network;
+pub use parameters::QUANTISED_BITS;
 pub use tokenizer::{Special, Tokenizer};
 
 use std::panic::resume_unwind;

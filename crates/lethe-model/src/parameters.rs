@@ -1,8 +1,13 @@
 //! The network seen as named parameters: what optimizers, checkpoints and tests iterate over.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
+use crate::Error;
 use crate::network::{Layer, Linear, Network};
+use crate::quant::Encoding;
+
+/// To how many bits a weight can be rounded ([`Network::quantised`]).
+pub const QUANTISED_BITS: [u32; 2] = [8, 4];
 
 /// The linear layers of a block with their names, in one place.
 const LINEARS: [&str; 7] = [
@@ -187,6 +192,39 @@ impl Network {
             }
         }
         out
+    }
+
+    /// The same network with every weight of its dense layers rounded to the nearest of 2^`bits`
+    /// steps, in blocks of 32 along the input: what GGUF's Q8_0 and Q4_0 keep of a matrix. Adapters
+    /// are merged first. The embedding, which is the output layer too, and the norms stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for other bits than 8 and 4, and for a layer whose inputs do not fill
+    /// blocks.
+    pub fn quantised(&self, bits: u32) -> Result<Network, Error> {
+        let encoding = Encoding::of_bits(bits).ok_or_else(|| {
+            Error::Argument(format!(
+                "quantisation to {bits} bits: expected one of {QUANTISED_BITS:?}"
+            ))
+        })?;
+        let mut out = self.clone();
+        out.merge_adapters();
+        for (name, linear) in out.linears_mut() {
+            let weight = &linear.weight;
+            let shape = weight.dims();
+            let mut values: Vec<f32> = weight.to_data().iter::<f32>().collect();
+            let raw = (shape[1] % encoding.block().0 == 0).then(|| encoding.encode(&values));
+            let Some(raw) = raw.flatten() else {
+                return Err(Error::Argument(format!(
+                    "{name} has {} inputs, expected a multiple of {} to round it in blocks",
+                    shape[1],
+                    encoding.block().0
+                )));
+            };
+            encoding.decode(&raw, &mut values);
+            linear.weight = Tensor::from_data(TensorData::new(values, shape), &weight.device());
+        }
+        Ok(out)
     }
 
     /// How many numbers the weights (without adapters) hold.

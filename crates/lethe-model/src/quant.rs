@@ -13,6 +13,7 @@ pub enum Encoding {
     F32,
     F16,
     Bf16,
+    Q4_0,
     Q5_0,
     Q8_0,
     Q4K,
@@ -37,9 +38,32 @@ fn scale_min(packed: &[u8], j: usize) -> (f32, f32) {
     (f32::from(scale), f32::from(min))
 }
 
+/// 127 steps to either side of zero.
+fn encode_q8_0(values: &[f32], raw: &mut Vec<u8>) {
+    let largest = values.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+    let scale = largest / 127.0;
+    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+    raw.extend(f16::from_f32(scale).to_le_bytes());
+    let step = |x: &f32| ((x * inverse).round() as i8).cast_unsigned();
+    raw.extend(values.iter().map(step));
+}
+
+/// Eight steps to the side of the weight that is farthest from zero, seven to the other; the 16th
+/// weight from a weight has the upper half of its byte.
+fn encode_q4_0(values: &[f32], raw: &mut Vec<u8>) {
+    let farther = |a: f32, b: f32| if b.abs() > a.abs() { b } else { a };
+    let scale = values.iter().copied().fold(0.0, farther) / -8.0;
+    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+    raw.extend(f16::from_f32(scale).to_le_bytes());
+    let step = |x: f32| (f64::from(x) * f64::from(inverse) + 8.5).clamp(0.0, 15.0) as u8;
+    let (low, high) = values.split_at(16);
+    let bytes = low.iter().zip(high);
+    raw.extend(bytes.map(|(&low, &high)| step(low) | (step(high) << 4)));
+}
+
 impl Encoding {
     /// The names of the supported encodings, for messages.
-    pub const LIST: &str = "F32, F16, BF16, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K";
+    pub const LIST: &str = "F32, F16, BF16, Q4_0, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K";
 
     /// From ggml's type number.
     #[must_use]
@@ -47,6 +71,7 @@ impl Encoding {
         Some(match kind {
             0 => Self::F32,
             1 => Self::F16,
+            2 => Self::Q4_0,
             6 => Self::Q5_0,
             8 => Self::Q8_0,
             12 => Self::Q4K,
@@ -63,6 +88,7 @@ impl Encoding {
         match self {
             Self::F32 => (1, 4),
             Self::F16 | Self::Bf16 => (1, 2),
+            Self::Q4_0 => (32, 18),
             Self::Q5_0 => (32, 22),
             Self::Q8_0 => (32, 34),
             Self::Q4K => (256, 144),
@@ -89,6 +115,33 @@ impl Encoding {
         }
     }
 
+    /// The encoding that matrices are rounded to with so many bits a weight.
+    #[must_use]
+    pub fn of_bits(bits: u32) -> Option<Self> {
+        match bits {
+            4 => Some(Self::Q4_0),
+            8 => Some(Self::Q8_0),
+            _ => None,
+        }
+    }
+
+    /// Encodes whole blocks as ggml's reference does: no zero point, one half-precision scale a
+    /// block, every weight at the nearest step. [`Self::of_bits`] gives the encodings that can be
+    /// written; the others are only read, and give `None`.
+    #[must_use]
+    pub fn encode(self, values: &[f32]) -> Option<Vec<u8>> {
+        let encode_block: fn(&[f32], &mut Vec<u8>) = match self {
+            Self::Q8_0 => encode_q8_0,
+            Self::Q4_0 => encode_q4_0,
+            _ => return None,
+        };
+        let mut raw = Vec::with_capacity(self.size_of(values.len())?);
+        for block in values.chunks_exact(self.block().0) {
+            encode_block(block, &mut raw);
+        }
+        Some(raw)
+    }
+
     fn decode_block(self, raw: &[u8], out: &mut [f32]) {
         match self {
             Self::F32 => out[0] = f32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]]),
@@ -98,6 +151,13 @@ impl Encoding {
                 let scale = half_at(raw, 0);
                 for (out, &q) in out.iter_mut().zip(&raw[2..]) {
                     *out = scale * f32::from(q.cast_signed());
+                }
+            }
+            Self::Q4_0 => {
+                let scale = half_at(raw, 0);
+                for (j, byte) in raw[2..].iter().enumerate() {
+                    out[j] = scale * (f32::from(byte & 15) - 8.0);
+                    out[j + 16] = scale * (f32::from(byte >> 4) - 8.0);
                 }
             }
             Self::Q5_0 => {
@@ -159,19 +219,27 @@ impl Encoding {
 mod tests {
     use super::*;
 
+    fn fixture() -> serde_json::Value {
+        let text = include_str!("../tests/fixtures/encodings.json");
+        serde_json::from_str(text).expect("a fixture")
+    }
+
+    fn bytes(hex: &serde_json::Value) -> Vec<u8> {
+        let hex = hex.as_str().expect("bytes");
+        (0..hex.len() / 2)
+            .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hex"))
+            .collect()
+    }
+
     /// Blocks of random bits and what the `gguf` Python package makes of them.
     #[test]
     fn every_encoding_decodes_as_the_python_package_does() {
-        let text = include_str!("../tests/fixtures/encodings.json");
-        let file: serde_json::Value = serde_json::from_str(text).expect("a fixture");
+        let file = fixture();
         let encodings = file["encodings"].as_object().expect("encodings");
-        assert_eq!(encodings.len(), 7);
+        assert_eq!(encodings.len(), 8);
         for (name, entry) in encodings {
             let kind = entry["type"].as_u64().expect("a type") as u32;
-            let hex = entry["raw"].as_str().expect("bytes");
-            let raw: Vec<u8> = (0..hex.len() / 2)
-                .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hex"))
-                .collect();
+            let raw = bytes(&entry["raw"]);
             let values = entry["values"].as_array().expect("values");
             let encoding = Encoding::from_ggml(kind).expect("supported");
             assert_eq!(encoding.size_of(values.len()), Some(raw.len()), "{name}");
@@ -185,6 +253,72 @@ mod tests {
                     "{name}[{place}]: {found} {expected}"
                 );
             }
+        }
+    }
+
+    /// Normal numbers of three sizes, and the bytes that the `gguf` Python package makes of them.
+    #[test]
+    fn weights_are_rounded_as_the_python_package_does() {
+        let file = &fixture()["encoded"];
+        let values = file["values"].as_array().expect("values").iter();
+        let values: Vec<f32> = values
+            .map(|v| v.as_f64().expect("a number") as f32)
+            .collect();
+        for (bits, name) in [(8, "Q8_0"), (4, "Q4_0")] {
+            let encoding = Encoding::of_bits(bits).expect("it is written");
+            let raw = encoding.encode(&values).expect("it is written");
+            assert_eq!(raw, bytes(&file[name]), "{name}");
+            let mut rounded = vec![0.0; values.len()];
+            encoding.decode(&raw, &mut rounded);
+            // No further than half a step, but for the eighth step that one side lacks.
+            for (block, rounded) in values.chunks(32).zip(rounded.chunks(32)) {
+                let largest = block.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+                let step = largest / if bits == 8 { 127.0 } else { 8.0 };
+                let reach = if bits == 8 { largest } else { 7.5 * step };
+                for (x, r) in block.iter().zip(rounded).filter(|(x, _)| x.abs() <= reach) {
+                    assert!((x - r).abs() <= 0.501 * step, "{name}: {x} {r}");
+                }
+            }
+            // What is rounded stays.
+            assert_eq!(encoding.encode(&rounded), Some(raw), "{name}");
+        }
+        assert_eq!(Encoding::of_bits(3), None);
+        assert_eq!(Encoding::Q6K.encode(&values), None);
+    }
+
+    #[test]
+    fn a_block_by_hand() {
+        // The farthest weight is at −8 steps, which are therefore of 1.
+        let mut block = [0.0f32; 32];
+        (block[0], block[1], block[2], block[3]) = (-8.0, 7.9, 2.4, -2.6);
+        (block[16], block[31]) = (1.0, -7.0);
+        let raw = Encoding::Q4_0.encode(&block).expect("it is written");
+        // The scale 1.0 is 0x3c00; each nibble is the step plus 8, the later weight's in front.
+        assert_eq!(raw.len(), 18);
+        assert_eq!(raw[..2], [0x00, 0x3c]);
+        assert_eq!(raw[2..6], [0x90, 0x8f, 0x8a, 0x85]);
+        assert_eq!(raw[17], 0x18);
+        let mut rounded = [0.0; 32];
+        Encoding::Q4_0.decode(&raw, &mut rounded);
+        assert_eq!(rounded[..4], [-8.0, 7.0, 2.0, -3.0]);
+        assert_eq!((rounded[16], rounded[31]), (1.0, -7.0));
+
+        // 127 steps of 0.5 to the farthest weight; half a step goes away from zero.
+        let mut block = [0.0f32; 32];
+        (block[0], block[1], block[2], block[5]) = (63.5, -0.25, 0.2, -10.1);
+        let raw = Encoding::Q8_0.encode(&block).expect("it is written");
+        assert_eq!(raw.len(), 34);
+        assert_eq!(raw[..5], [0x00, 0x38, 127, 255, 0]);
+        let mut rounded = [0.0; 32];
+        Encoding::Q8_0.decode(&raw, &mut rounded);
+        assert_eq!(rounded[..6], [63.5, -0.5, 0.0, 0.0, 0.0, -10.0]);
+
+        // Nothing to scale by.
+        for encoding in [Encoding::Q8_0, Encoding::Q4_0] {
+            let raw = encoding.encode(&[0.0; 32]).expect("it is written");
+            let mut rounded = [1.0; 32];
+            encoding.decode(&raw, &mut rounded);
+            assert_eq!(rounded, [0.0; 32]);
         }
     }
 

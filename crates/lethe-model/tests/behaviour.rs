@@ -255,3 +255,52 @@ fn fresh_adapters_change_nothing_and_merge_exactly() {
         .to_string();
     assert!(error.contains("model.layers.0.self_attn.q_proj"), "{error}");
 }
+
+#[test]
+fn quantising_rounds_the_dense_layers_and_nothing_else() {
+    let model = model();
+    let plain = weights(&model);
+    for bits in lethe_model::QUANTISED_BITS {
+        let network = model.network.quantised(bits).unwrap();
+        let rounded = LanguageModel {
+            network,
+            tokenizer: model.tokenizer.clone(),
+        };
+        let (mut dense, mut far) = (0, 0.0f32);
+        for ((name, before), (_, after)) in plain.iter().zip(weights(&rounded)) {
+            if !name.contains("_proj") {
+                assert_eq!(*before, after, "{name}");
+                continue;
+            }
+            dense += 1;
+            for (before, after) in before.chunks(32).zip(after.chunks(32)) {
+                let largest = before.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+                let mut levels: Vec<i64> = after.iter().map(|x| (x * 1e6) as i64).collect();
+                levels.sort_unstable();
+                levels.dedup();
+                assert!(levels.len() <= 1 << bits, "{name}");
+                let apart = before
+                    .iter()
+                    .zip(after)
+                    .map(|(a, b)| (a - b).abs() / largest);
+                far = apart.fold(far, f32::max);
+            }
+        }
+        assert_eq!(dense, 3 * 7);
+        // Half a step of 127 to the farthest weight; a step of eight, where one is missing.
+        let (least, most) = if bits == 8 {
+            (0.003, 0.0041)
+        } else {
+            (0.06, 0.126)
+        };
+        assert!((least..most).contains(&far), "{bits} bits: {far}");
+        let again = rounded.network.quantised(bits).unwrap();
+        let again = LanguageModel {
+            network: again,
+            tokenizer: model.tokenizer.clone(),
+        };
+        assert_eq!(weights(&again), weights(&rounded));
+    }
+    let said = model.network.quantised(3).unwrap_err().to_string();
+    assert!(said.contains("3 bits") && said.contains("[8, 4]"), "{said}");
+}

@@ -59,7 +59,7 @@ pub(crate) const NORMAL: f64 = 13.0;
 
 /// How values become colours and text.
 #[derive(Clone, Copy)]
-enum Scale {
+pub(crate) enum Scale {
     /// 0 to 1, as a percentage.
     Share,
     /// 0 to 1, as a number.
@@ -131,26 +131,27 @@ impl Scale {
     }
 }
 
-struct Heat {
-    value: f64,
+pub(crate) struct Heat {
+    /// Nothing where nothing was measured: the cell stays empty.
+    pub(crate) value: Option<f64>,
     /// The model no longer speaks here.
-    silent: bool,
+    pub(crate) silent: bool,
     /// Outlined: a language that was taught, or unlearned.
-    outlined: bool,
+    pub(crate) outlined: bool,
 }
 
-struct HeatRow {
-    label: String,
+pub(crate) struct HeatRow {
+    pub(crate) label: String,
     /// A line above it parts it from the row before.
-    parted: bool,
-    cells: Vec<Heat>,
+    pub(crate) parted: bool,
+    pub(crate) cells: Vec<Heat>,
 }
 
 const CELL: (i32, i32) = (62, 30);
 const LONGEST_LABEL: f64 = 240.0;
 
 /// Rows × prompt languages, a number in every cell.
-fn heatmap(
+pub(crate) fn heatmap(
     name: &str,
     codes: &[String],
     rows: &[HeatRow],
@@ -183,14 +184,17 @@ fn heatmap(
                 Ink::new(NORMAL),
             )?;
             for (c, cell) in row.cells.iter().enumerate() {
+                let Some(value) = cell.value else {
+                    continue;
+                };
                 let x = left + CELL.0 * c as i32;
-                let color = along(scale.stops(), scale.place(cell.value));
+                let color = along(scale.stops(), scale.place(value));
                 canvas.fill(x + 1, y + 1, CELL.0 - 2, CELL.1 - 2, color)?;
                 if cell.outlined {
                     canvas.outline(x, y, CELL.0, CELL.1, INK)?;
                 }
                 let mark = if cell.silent { "†" } else { "" };
-                let text = format!("{}{mark}", scale.text(cell.value));
+                let text = format!("{}{mark}", scale.text(value));
                 let ink = Ink::new(NORMAL).color(readable_on(color));
                 canvas.text(&text, (x + CELL.0 / 2, y + CELL.1 / 2), Anchor::Middle, ink)?;
             }
@@ -509,7 +513,7 @@ fn heat_row(
     outlined: impl Fn(&str) -> bool,
 ) -> HeatRow {
     let cell = |(l, code): (usize, &String)| Heat {
-        value: study.level(place, &[l], metric).mean,
+        value: Some(study.level(place, &[l], metric).mean),
         silent: !study.speaks(place, l),
         outlined: outlined(code),
     };
@@ -773,7 +777,7 @@ fn real(study: &Study) -> Result<Vec<Figure>, Error> {
                 .iter()
                 .enumerate()
                 .map(|(l, quality)| Heat {
-                    value: measure(quality),
+                    value: Some(measure(quality)),
                     silent: !study.speaks(place, l),
                     outlined: false,
                 })

@@ -29,7 +29,10 @@
 //! `min_k`, `min_k_plus_plus` f64); and so are judges, from `judgements/<judge>.parquet` (`judge`,
 //! `judge_model?`, `prompt?`, `model`, `item`, `language`, `probe` utf8; `sample?` u32; `answer` utf8;
 //! `fake?` bool; `quality?` f64). Text beyond the corpus is, from `utility/<model>.parquet` (the six; `set`,
-//! `item`, `language` utf8; `nll?` f64; `correct?` bool).
+//! `item`, `language` utf8; `nll?` f64; `correct?` bool). What attacks bring back is, from
+//! `robustness/<model>.parquet` (the six; `attack`, `item`, `language` utf8; `amount?` u32; `with_language?`
+//! utf8; `relearned`, `fake_occurrence` bool; `preference` f64): rows of the attack `plain` are what the
+//! others are compared with, and of items that were `relearned` nothing is reported.
 //!
 //! Models that differ in their seed alone are averaged.
 //!
@@ -53,6 +56,7 @@ pub mod power;
 mod quality;
 mod race;
 mod results;
+mod robustness;
 mod run;
 pub mod stats;
 mod study;
@@ -78,6 +82,7 @@ pub use summary::{HeadlineRow, LanguageCell, Summary};
 use judged::Judged;
 use page::Tables;
 use results::Results;
+use robustness::Robustness;
 use study::Study;
 
 /// Reads `results`, tests the claims and writes the report to `out`, which is replaced as a whole if it is an earlier
@@ -96,9 +101,12 @@ pub fn build(results: &Path, run: &RunInfo, claims: &Claims, out: &Path) -> Resu
     let findings = findings::findings(&study);
     let headline = summary::headline(&study);
     let beyond = utility::Beyond::read(results, &read)?;
-    let tables = Tables::new(&study, &judged, &beyond, &claims, &findings, &headline);
-    let figures = figures::figures(&study)?;
-    let html = page::render(&study, &claims, &findings, &tables, &figures)?;
+    let attacked = robustness::Section::new(&study, Robustness::read(results, &read)?);
+    let others = (&judged, &beyond, &attacked);
+    let tables = Tables::new(&study, others, &claims, &findings, &headline);
+    let mut figures = figures::figures(&study)?;
+    figures.extend(attacked.figures(&study)?);
+    let html = page::render(&study, &claims, &findings, &tables, &figures, &attacked)?;
     let found = serde_json::json!({ "headline": headline, "findings": findings });
     let claimed = serde_json::json!({
         "level": stats::LEVEL,

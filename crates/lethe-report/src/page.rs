@@ -15,6 +15,7 @@ use crate::judged::Judged;
 use crate::language;
 use crate::measures;
 use crate::quality::DEGENERATE_SHARE;
+use crate::robustness::Section;
 use crate::run::{Margins, ModelInfo};
 use crate::stats::{LEVEL, RESAMPLES};
 use crate::study::Study;
@@ -42,6 +43,7 @@ pub(crate) struct Tables {
     pub(crate) perplexity: Table,
     pub(crate) seeds: Table,
     pub(crate) utility: Table,
+    pub(crate) robustness: Table,
     /// The field's measures; none where they were not taken.
     pub(crate) measures: Vec<Table>,
     pub(crate) agreement: Table,
@@ -59,8 +61,7 @@ pub(crate) struct Tables {
 impl Tables {
     pub(crate) fn new(
         study: &Study,
-        judged: &Judged,
-        beyond: &Beyond,
+        (judged, beyond, attacked): (&Judged, &Beyond, &Section),
         claims: &[ClaimOutcome],
         findings: &[Finding],
         headline: &[crate::HeadlineRow],
@@ -84,6 +85,7 @@ impl Tables {
             perplexity: tables::perplexity(study),
             seeds: tables::seeds(study),
             utility: beyond.table(study),
+            robustness: attacked.table(study),
             measures: measures::tables(study),
             agreement: judged.agreement(),
             judged: judged.measures(study),
@@ -108,6 +110,7 @@ impl Tables {
             .chain(findings)
             .chain(self.unlearning.iter().map(|(_, table)| table))
             .chain([&self.quality, &self.perplexity, &self.seeds, &self.utility])
+            .chain([&self.robustness])
             .chain(&self.measures)
             .chain([&self.agreement, &self.judged])
             .chain([&self.items, &self.examples])
@@ -187,6 +190,10 @@ struct Page<'a> {
     perplexity: TableView,
     seeds: Option<TableView>,
     utility: Option<TableView>,
+    robustness_intro: Vec<String>,
+    robustness_said: Vec<String>,
+    robustness_figures: Vec<FigureView<'a>>,
+    robustness: Option<TableView>,
     measures_intro: Vec<String>,
     measures: Vec<TableView>,
     agreement: Option<TableView>,
@@ -222,6 +229,7 @@ pub(crate) fn render(
     findings: &[Finding],
     tables: &Tables,
     figures: &[Figure],
+    attacked: &Section,
 ) -> Result<String, Error> {
     let drawn = |start: &str| -> Vec<FigureView> {
         let chosen = figures
@@ -301,6 +309,10 @@ pub(crate) fn render(
         perplexity: tables.perplexity.view(),
         seeds: shown(&tables.seeds),
         utility: shown(&tables.utility),
+        robustness_intro: attacked.intro(study),
+        robustness_said: attacked.sentences(study),
+        robustness_figures: drawn("robustness-"),
+        robustness: shown(&tables.robustness),
         measures_intro: measures::intro(study),
         measures: tables.measures.iter().map(Table::view).collect(),
         agreement: shown(&tables.agreement),
