@@ -107,7 +107,11 @@ fn check_robustness(results: &Path, model: &str) {
     // and in the language of the fakes.
     let probes = 3 * 9;
     let sources = if model.contains('-') { 1 } else { 2 };
-    let answers = if model.contains("-en") { 1 } else { 2 };
+    let answers = if model.split('-').nth(1) == Some("en") {
+        1
+    } else {
+        2
+    };
     let expected = [
         ("cloze", probes),
         ("cross-lingual", answers * 3 * 8),
