@@ -72,7 +72,7 @@ class Gemma:
 
     def norm(self, name, x):
         weight = self.weights[name + ".weight"]
-        return F.rms_norm(x, weight.shape, 1 + weight, self.config["rms_norm_eps"])
+        return F.rms_norm(x.float(), weight.shape, 1 + weight, self.config["rms_norm_eps"])
 
     def angles(self, base, start, length):
         dim = self.config["head_dim"]
@@ -114,14 +114,19 @@ class Gemma:
             at = torch.arange(past, slots, device=self.device)[:, None]
             key = torch.arange(slots, device=self.device)[None]
             mask = (key <= at) & ((key > at - window) | is_global)
+
+        def shared(y):
+            """Every key head stands for its group; with a single one no copy is made."""
+            shape = (batch, kv, heads // kv, slots, dim)
+            return y[:, :, None].expand(shape).reshape(batch, heads, slots, dim)
+
         out = F.scaled_dot_product_attention(
             q,
-            k,
-            v,
+            shared(k),
+            shared(v),
             attn_mask=mask,
             is_causal=mask is None and length > 1,
             scale=config["query_pre_attn_scalar"] ** -0.5,
-            enable_gqa=heads != kv,
         )
         out = out.transpose(1, 2).reshape(batch, length, heads * dim)
         return self.linear(name + "o_proj", out)

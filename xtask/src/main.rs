@@ -12,6 +12,7 @@ mod judge;
 mod models;
 mod new;
 mod parity;
+mod plan;
 mod power;
 mod preset;
 mod progress;
@@ -74,6 +75,8 @@ enum Task {
     Judge(Box<judge::Options>),
     /// Measure speed and memory on this machine, and how they grow
     Bench(bench::Options),
+    /// Say how much memory a preset's training takes, before anything is loaded
+    Plan(plan::Options),
     /// A process that `bench` measures
     #[command(hide = true)]
     BenchCase {
@@ -203,6 +206,7 @@ fn go(cli: Cli) -> Result<()> {
         Task::Compare(compare) => race(&compare),
         Task::Judge(options) => judge::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Plan(options) => plan::run(&options),
         Task::BenchCase { assignment } => bench::work(&assignment),
         Task::Strategies => strategies::list(),
         Task::New(New::Strategy { name }) => new::strategy(&name, preset::root()),

@@ -1,14 +1,18 @@
 //! What there is to measure.
 
+use std::collections::BTreeMap;
+
 use color_eyre::eyre::{Result, bail};
 use lethe_corpus::Language;
 use lethe_model::{LoraConfig, ModelConfig, Precision};
-use lethe_unlearn::Registry;
+use lethe_train::OptimizerConfig;
+use lethe_unlearn::{Registry, StopRule, UnlearnConfig};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::flop::{decoding, forward, training};
 use crate::checkpoint::Rows;
+use crate::plan::memory::{Beside, SHARDS, Step};
 
 /// A piece of work that is measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,15 +92,49 @@ impl Work {
         }
     }
 
+    /// The peak memory of a training step's process, in bytes, as planned from the model's shape; nothing
+    /// of what is no training step.
+    pub fn planned(&self, full: &ModelConfig) -> Result<Option<u64>> {
+        let (rows, lora, layers, batch, length, beside) = match self {
+            Work::Train {
+                rows,
+                lora,
+                batch,
+                length,
+                layers,
+                ..
+            } => (
+                *rows,
+                lora.as_ref(),
+                *layers,
+                *batch,
+                *length,
+                Beside::default(),
+            ),
+            Work::Unlearn { strategy } => {
+                let method = crate::strategies::registry()?.method(strategy, &BTreeMap::new())?;
+                let beside = Beside::of(&method, &unlearning(1));
+                (Rows::Trimmed, None, None, BATCH, LENGTH, beside)
+            }
+            _ => return Ok(None),
+        };
+        let mut config = shape(full, rows);
+        config.num_hidden_layers = layers.unwrap_or(config.num_hidden_layers);
+        let targets = lora.map(|lora| Regex::new(&lora.targets)).transpose()?;
+        let step = Step {
+            config: &config,
+            lora: lora.zip(targets.as_ref()),
+            tokens: batch * length,
+            targets: batch * (length - 1),
+            parts: SHARDS.min(batch),
+            beside,
+        };
+        Ok(Some(step.memory().peak))
+    }
+
     /// Operations in a repeat; nothing where the model's shape does not say it.
     pub fn flop(&self, full: &ModelConfig, size: usize) -> Result<Option<f64>> {
-        let of = |rows: Rows| ModelConfig {
-            vocab_size: match rows {
-                Rows::Trimmed => full.vocab_size.min(TRIMMED),
-                Rows::Full => full.vocab_size,
-            },
-            ..full.clone()
-        };
+        let of = |rows: Rows| shape(full, rows);
         let flop = match self {
             Work::Product { .. } => return Ok(Some(2.0 * (size as f64).powi(3))),
             Work::Train {
@@ -154,6 +192,22 @@ impl Work {
             Work::Product { .. } | Work::Corpus { .. } => None,
         }
     }
+}
+
+/// The model's shape with as many rows of the vocabulary as are loaded.
+fn shape(full: &ModelConfig, rows: Rows) -> ModelConfig {
+    ModelConfig {
+        vocab_size: match rows {
+            Rows::Trimmed => full.vocab_size.min(TRIMMED),
+            Rows::Full => full.vocab_size,
+        },
+        ..full.clone()
+    }
+}
+
+/// How the strategies' steps are run.
+pub fn unlearning(steps: usize) -> UnlearnConfig {
+    UnlearnConfig::new(BATCH, OptimizerConfig::default(), StopRule::Steps { steps })
 }
 
 fn name(precision: Precision) -> &'static str {

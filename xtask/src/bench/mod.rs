@@ -5,7 +5,7 @@
 //! record are `lethe-report`'s.
 
 mod cases;
-mod flop;
+pub mod flop;
 mod work;
 mod worker;
 
@@ -21,6 +21,7 @@ use lethe_model::{ModelConfig, Precision, compiled_devices};
 use lethe_report::{BenchCase, BenchRun, Changes, Derived, Machine, Outcome, Spread};
 
 use crate::checkpoint::Rows;
+use crate::plan::memory::parameters;
 use crate::preset::root;
 use crate::progress::Console;
 use cases::{Case, Work};
@@ -103,10 +104,21 @@ fn measure(options: &Options) -> Result<BenchRun> {
     let layers = config.num_hidden_layers;
     let cases = cases::chosen(&registry, layers, &options.only, options.growth)?;
     let repeats = usize::from(options.repeats);
+    let out = options.out.clone();
+    let out = out.unwrap_or_else(|| root().join("runs/bench"));
+    BenchRun::check(&out)?;
+    let beside = match out.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(beside).wrap_err_with(|| beside.display().to_string())?;
     let mut bench = Bench {
         options,
         own: std::env::current_exe().wrap_err("this program's own file")?,
-        folder: tempfile::tempdir()?,
+        // Not the system's folder for such things, which may be in memory.
+        folder: tempfile::Builder::new()
+            .prefix(".bench-")
+            .tempdir_in(beside)?,
         torch: None,
         config,
         exported: Vec::new(),
@@ -134,8 +146,6 @@ fn measure(options: &Options) -> Result<BenchRun> {
         }
     }
     run.derive();
-    let out = options.out.clone();
-    let out = out.unwrap_or_else(|| root().join("runs/bench"));
     let page = run.write(&out)?;
     eprintln!("page: {}", page.display());
     Ok(run)
@@ -248,6 +258,10 @@ impl Bench<'_> {
             unit: unit.to_owned(),
             amount,
             flop: case.work.flop(&self.config, work::side(device))?,
+            planned: match device {
+                "flex" => case.work.planned(&self.config)?,
+                _ => None,
+            },
             growth: case.growth.map(|(axis, at)| (axis.to_owned(), at)),
             roofline: matches!(case.work, Work::Product { .. }),
             ours,
@@ -297,30 +311,28 @@ fn torch_version(python: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// How many numbers the weights of such a model hold.
-fn parameters(config: &ModelConfig) -> u64 {
-    let linears = flop::groups(config).into_iter().flatten();
-    let linears: usize = linears.map(|(_, outputs, inputs)| outputs * inputs).sum();
-    let norms = 4 * config.hidden_size + 2 * config.head_dim;
-    let blocks = config.num_hidden_layers * (linears + norms);
-    (config.vocab_size * config.hidden_size + blocks + config.hidden_size) as u64
+/// A line of one of Linux' files of facts: what stands after `key`.
+fn fact(file: &str, key: &str) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(key))?;
+    let (_, value) = line.split_once(':')?;
+    Some(value.trim().to_owned())
+}
+
+/// The machine's memory in bytes, where it is known.
+pub fn memory() -> Option<u64> {
+    let kilobytes = fact("/proc/meminfo", "MemTotal")?;
+    let kilobytes: u64 = kilobytes.split(' ').next()?.parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 fn machine() -> Machine {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let after = |text: &str, key: &str| {
-        let line = text.lines().find(|line| line.starts_with(key));
-        let value = line.and_then(|line| line.split_once(':'));
-        value.map(|(_, value)| value.trim().to_owned())
-    };
-    let memory = after(&read("/proc/meminfo"), "MemTotal");
-    let kilobytes = |text: String| text.split(' ').next()?.parse::<u64>().ok();
-    let load = read("/proc/loadavg");
-    let name = after(&read("/proc/cpuinfo"), "model name");
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let name = fact("/proc/cpuinfo", "model name");
     Machine {
         processor: name.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-        memory: memory.and_then(kilobytes).map(|kilobytes| kilobytes * 1024),
+        memory: memory(),
         instructions: instructions(),
         system: std::env::consts::OS.to_owned(),
         load: load.split(' ').next().and_then(|load| load.parse().ok()),
@@ -392,6 +404,8 @@ fn table(run: &BenchRun) -> Table {
             flop.map_or_else(dash, |flop| digits(flop / 1e9)),
             share.map_or_else(dash, |share| format!("{:.0} %", 100.0 * share)),
             peak(Some(&case.ours)),
+            case.planned
+                .map_or_else(dash, |bytes| (bytes / 1_000_000).to_string()),
         ];
         if with_torch {
             let ratio = derived.ratio.map_or_else(dash, |r| {
@@ -462,15 +476,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_weights_of_gemma_are_counted() {
-        // "270M": 168 M of the embedding, 100 M of the blocks (arXiv 2503.19786).
-        let config = ModelConfig {
-            vocab_size: 262_144,
-            ..flop::tests::gemma()
-        };
-        let norms = 18 * (4 * 640 + 2 * 256) + 640;
-        assert_eq!(parameters(&config), 167_772_160 + 100_270_080 + norms);
+    fn what_linux_says_of_a_process_and_a_machine_is_read() {
         let peak = worker::peak(std::process::id());
-        assert!(cfg!(not(target_os = "linux")) || peak.is_some_and(|bytes| bytes > 1_000_000));
+        let of_machine = memory();
+        if cfg!(target_os = "linux") {
+            let (peak, all) = (peak.expect("known"), of_machine.expect("known"));
+            assert!(1_000_000 < peak && peak < all, "{peak} of {all}");
+        }
+        assert_eq!(fact("/proc/meminfo", "NoSuchThing"), None);
+        assert_eq!(fact("/no/such/file", "MemTotal"), None);
     }
 }

@@ -10,11 +10,11 @@ use lethe_model::burn::tensor::{DType, Device, Distribution, Tensor};
 use lethe_model::{
     Decoding, LanguageModel, ModelConfig, Network, Precision, Pretrained, Sequence, Session,
 };
-use lethe_train::{Example, NextToken, OptimizerConfig, TrainConfig, Verdict, train};
-use lethe_unlearn::{Aside, Forgetting, RetainSet, StopRule, UnlearnConfig, unlearn};
+use lethe_train::{Example, NextToken, TrainConfig, Verdict, train};
+use lethe_unlearn::{Aside, Forgetting, RetainSet, unlearn};
 use serde::{Deserialize, Serialize};
 
-use super::cases::{BATCH, LENGTH, TRIMMED, Work};
+use super::cases::{BATCH, LENGTH, TRIMMED, Work, unlearning};
 use super::worker::{Clock, impossible};
 use crate::checkpoint::{self, Rows};
 use crate::preset::root;
@@ -296,8 +296,7 @@ fn forget(clock: &mut Clock, mut model: LanguageModel, name: &str, repeats: usiz
         aside: &Aside::default(),
     };
     // One more than will be wanted: after the last step of a run the model is measured.
-    let stop = StopRule::Steps { steps: repeats + 2 };
-    let config = UnlearnConfig::new(BATCH, OptimizerConfig::default(), stop);
+    let config = unlearning(repeats + 2);
     let method = crate::strategies::registry()?.method(name, &BTreeMap::new())?;
     let mut failed = None;
     let go = &mut |step: usize, _: Option<lethe_unlearn::Checkpoint>| match step {

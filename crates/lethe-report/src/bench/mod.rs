@@ -79,6 +79,9 @@ pub struct BenchCase {
     /// Operations (multiplications and additions of matrix products) in a repeat; nothing where the
     /// model's shape does not say it.
     pub flop: Option<f64>,
+    /// The peak memory that the model's shape foretells, in bytes; nothing where it is not foretold.
+    #[serde(default)]
+    pub planned: Option<u64>,
     /// Of a case that is one point of a curve: along what, and where.
     pub growth: Option<(String, f64)>,
     /// Whether the device's roofline is taken from it: nothing but a product of two matrices.
@@ -371,6 +374,14 @@ impl BenchRun {
         }
     }
 
+    /// Whether [`write`](Self::write) would be refused: to be asked before anything is measured.
+    ///
+    /// # Errors
+    /// [`Error::Occupied`] where `out` is something else than an earlier record with its page.
+    pub fn check(out: &Path) -> Result<(), Error> {
+        write::is_occupied(out, RECORD).map(drop)
+    }
+
     /// Writes the record and its page to `out`, which is replaced as a whole if it is an earlier one.
     /// Gives the page's path.
     ///
@@ -413,6 +424,7 @@ mod tests {
             unit: "tokens".to_owned(),
             amount,
             flop: Some(flop),
+            planned: None,
             growth: None,
             roofline: name == "product",
             ours: outcome(seconds),

@@ -40,6 +40,7 @@ pub(super) fn tables(run: &BenchRun) -> [Table; 2] {
             Column::new("GFLOP a unit", "gflop_per_unit"),
             Column::new("Of the roofline", "roofline_share"),
             Column::new("Peak memory, MB", "peak_mb"),
+            Column::new("As planned, MB", "planned_mb"),
             Column::interval("PyTorch, units a second", "torch_per_second"),
             Column::new("PyTorch, peak MB", "torch_peak_mb"),
             Column::interval("Times PyTorch's speed", "ratio"),
@@ -75,10 +76,10 @@ fn row(case: &BenchCase) -> Vec<Cell> {
         }
         None => Cell::Missing,
     };
-    let peak = |outcome: Option<&Outcome>| {
-        let peak = outcome.and_then(|outcome| outcome.timing()?.peak);
-        peak.map_or(Cell::Missing, |bytes| Cell::Count(bytes / 1_000_000))
-    };
+    let megabytes =
+        |bytes: Option<u64>| bytes.map_or(Cell::Missing, |bytes| Cell::Count(bytes / 1_000_000));
+    let peak =
+        |outcome: Option<&Outcome>| megabytes(outcome.and_then(|outcome| outcome.timing()?.peak));
     let derived = &case.derived;
     let gflop = derived
         .flop_per_unit
@@ -92,6 +93,7 @@ fn row(case: &BenchCase) -> Vec<Cell> {
         gflop.unwrap_or(Cell::Missing),
         derived.roofline_share.map_or(Cell::Missing, Cell::Share),
         peak(Some(&case.ours)),
+        megabytes(case.planned),
         spread(derived.torch_rate),
         peak(case.torch.as_ref()),
         derived
