@@ -6,12 +6,13 @@ use clap::ValueEnum;
 use color_eyre::eyre::{Result, bail};
 use lethe_model::burn::tensor::Device;
 use lethe_model::{LanguageModel, Pretrained, store};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::study::locate;
 
 /// How many rows of the embedding are loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Rows {
     /// Those of tokens that the texts can produce, as a run does
     Trimmed,
@@ -35,7 +36,7 @@ pub struct Named {
 /// The file or folder that is meant, and a name for it: a GGUF file, a folder in Hugging Face's
 /// layout, a stage of a run (a folder with such a folder called `model`), or a model of the store or
 /// the hub.
-fn find(named: &str) -> Result<(String, PathBuf)> {
+pub fn find(named: &str) -> Result<(String, PathBuf)> {
     let path = Path::new(named);
     let stem = |path: &Path| {
         let part = match path.is_dir() {

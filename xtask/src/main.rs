@@ -1,6 +1,7 @@
 //! `cargo xtask`: the orchestrator. `cargo xtask reproduce` runs the whole study.
 
 mod ask;
+mod bench;
 mod cache;
 mod checkpoint;
 mod corpus;
@@ -11,6 +12,7 @@ mod judge;
 mod models;
 mod new;
 mod parity;
+mod plan;
 mod power;
 mod preset;
 mod progress;
@@ -71,6 +73,16 @@ enum Task {
     Power(power::Options),
     /// Judge a finished run's answers: by aliases, by a chat model, by people
     Judge(Box<judge::Options>),
+    /// Measure speed and memory on this machine, and how they grow
+    Bench(bench::Options),
+    /// Say how much memory a preset's training takes, before anything is loaded
+    Plan(plan::Options),
+    /// A process that `bench` measures
+    #[command(hide = true)]
+    BenchCase {
+        /// What it is to do, as JSON
+        assignment: String,
+    },
     /// List the unlearning strategies with their hyper-parameters
     Strategies,
     /// Write the beginning of something, registered and tested
@@ -193,6 +205,9 @@ fn go(cli: Cli) -> Result<()> {
         Task::Ask(options) => ask::run(&options),
         Task::Compare(compare) => race(&compare),
         Task::Judge(options) => judge::run(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::Plan(options) => plan::run(&options),
+        Task::BenchCase { assignment } => bench::work(&assignment),
         Task::Strategies => strategies::list(),
         Task::New(New::Strategy { name }) => new::strategy(&name, preset::root()),
         Task::Models(Models::Pull { name }) => {

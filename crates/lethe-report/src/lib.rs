@@ -1,5 +1,5 @@
 //! The report of a study, from its result files alone; [`build_race`] makes that of a race of
-//! unlearning strategies.
+//! unlearning strategies, [`BenchRun`] that of a measurement of speed.
 //!
 //! **In:** a folder with `answers/<model>.parquet` (one row per item × prompt language × probe) and
 //! `perplexity/<model>.parquet` (one row per held-out real article and language), and a
@@ -41,6 +41,7 @@
 //! low fake occurrence could be taken for forgetting. The same results give the same bytes.
 
 mod answer;
+mod bench;
 mod canvas;
 pub mod claims;
 mod columns;
@@ -69,6 +70,7 @@ mod write;
 
 use std::path::Path;
 
+pub use bench::{BenchCase, BenchRun, Change, Changes, Derived, Machine, Outcome, Spread, Timing};
 pub use claims::{ClaimOutcome, Claims, Comparison, TestOutcome};
 pub use error::Error;
 pub use findings::{FEWEST, Finding, Theme, Verdict};

@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 pub use two_samples::{
@@ -39,7 +39,7 @@ pub const POWER: f64 = 0.8;
 const TAIL: usize = RESAMPLES / 40;
 
 /// A mean with its interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The mean over the units.
     pub mean: f64,

@@ -77,7 +77,7 @@ fn folder(out: &Path, record: &str, files: &[(String, String)]) -> Result<(), Er
 }
 
 /// Whether something must make place; an error if it is not ours to remove.
-fn is_occupied(out: &Path, record: &str) -> Result<bool, Error> {
+pub(crate) fn is_occupied(out: &Path, record: &str) -> Result<bool, Error> {
     let taken = |reason: &str| Error::Occupied {
         path: out.to_path_buf(),
         reason: reason.to_owned(),
