@@ -5,6 +5,7 @@ mod bench;
 mod cache;
 mod checkpoint;
 mod corpus;
+mod doctor;
 mod endpoint;
 mod eval;
 mod forget;
@@ -91,6 +92,8 @@ enum Task {
     /// Fetch, list and check models
     #[command(subcommand)]
     Models(Models),
+    /// Say which devices, drivers, libraries and models are here, and how to get what is missing
+    Doctor(doctor::Options),
     /// Run the whole test suite
     Test {
         /// Passed to `cargo test`, for example a test's name
@@ -104,7 +107,8 @@ struct Run {
     /// A preset in pipelines/, or a file [default: laptop; of compare: race]
     #[arg(long, value_name = "NAME|FILE")]
     preset: Option<String>,
-    /// auto, flex, cpu, wgpu, vulkan, cuda, cuda:N or tch
+    /// auto (flex), flex, wgpu, vulkan, cuda, cuda:N, cpu or tch; each but flex needs a build with
+    /// that feature (docs/backends.md), `doctor` says which are there
     #[arg(long, default_value = "auto")]
     device: String,
     /// Where stages, results and the report go [default: runs/PRESET]
@@ -226,6 +230,7 @@ fn go(cli: Cli) -> Result<()> {
             let (_, path, sha256) = study::locate(name, model.as_deref())?;
             parity::run(&reference, &path, &sha256, &device)
         }
+        Task::Doctor(options) => doctor::run(&options),
         Task::Test { arguments } => test(&arguments),
     }
 }

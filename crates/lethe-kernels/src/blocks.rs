@@ -104,10 +104,10 @@ fn tensor(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
 /// `a b`, by our own kernel where the processor has the instructions. Where it has none for `bf16`,
 /// the rounded operands are multiplied in `f32`: the same products, added in another order.
 fn product(precision: Precision, a: &FlexTensor, b: &FlexTensor, turned: [bool; 2]) -> FlexTensor {
-    if precision == Precision::Bf16 && !gemm::available(precision) {
+    if precision == Precision::Bf16 && !gemm::is_native(precision) {
         return product(Precision::F32, &rounded(a), &rounded(b), turned);
     }
-    if !gemm::available(precision) {
+    if !gemm::is_native(precision) {
         let turn = |m: &FlexTensor, turned: bool| match turned {
             true => m.transpose(0, 1),
             false => m.clone(),
@@ -479,7 +479,7 @@ mod tests {
 
     #[test]
     fn bf16_without_its_instruction_gives_the_same_products() {
-        if !gemm::available(Precision::Bf16) {
+        if !gemm::is_native(Precision::Bf16) {
             return;
         }
         let numbers =

@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::blocks::Blocks;
 
 pub use attention::{Angles, Attention, KvCache};
-pub use gemm::sequential;
+pub use gemm::{is_native, sequential};
 
 /// In what precision the operands of a dense layer's products are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]

@@ -35,11 +35,11 @@ mod tokenizer;
 
 pub use burn;
 pub use config::ModelConfig;
-pub use device::{compiled_devices, device};
+pub use device::{Adapter, DEVICES, adapters, compiled_devices, computes_in, device, parse_device};
 pub use error::Error;
 pub use generate::{Decoding, Finish, Generated, Session};
 pub use gguf::{Gguf, Value};
-pub use lethe_kernels::Precision;
+pub use lethe_kernels::{Precision, is_native};
 pub use lora::LoraConfig;
 pub use loss::{Predictions, Sequence};
 pub use model::{LanguageModel, Pretrained};

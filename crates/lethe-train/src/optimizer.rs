@@ -115,6 +115,7 @@ pub struct Optimizer {
 
 enum State {
     Fused {
+        device: Device,
         step: i32,
         /// First and second moment.
         moments: BTreeMap<String, (Vec<f32>, Vec<f32>)>,
@@ -134,6 +135,7 @@ impl Optimizer {
     pub fn new(config: &OptimizerConfig, device: &Device) -> Self {
         let state = if is_host(device) {
             State::Fused {
+                device: device.clone(),
                 step: 0,
                 moments: BTreeMap::new(),
             }
@@ -152,13 +154,17 @@ impl Optimizer {
         let mut out = Named::new();
         let mut steps = 0;
         match &self.state {
-            State::Fused { step, moments } => {
+            State::Fused {
+                device,
+                step,
+                moments,
+            } => {
                 steps = usize::try_from(*step).unwrap_or_default();
                 for (name, (first, second)) in moments {
                     for (kind, moment) in [("moment1", first), ("moment2", second)] {
                         let shape = [1, moment.len()];
                         let data = TensorData::new(moment.clone(), shape);
-                        let moment = Tensor::from_data(data, &Device::default());
+                        let moment = Tensor::from_data(data, device);
                         out.push((format!("{kind} {name}"), moment));
                     }
                 }
@@ -181,7 +187,7 @@ impl Optimizer {
         saved: Vec<(String, [Tensor<2>; 2])>,
     ) -> Result<(), Error> {
         match &mut self.state {
-            State::Fused { step, moments } => {
+            State::Fused { step, moments, .. } => {
                 *step = i32::try_from(steps).unwrap_or(i32::MAX);
                 for (name, [first, second]) in saved {
                     moments.insert(name, (host(first)?, host(second)?));
@@ -212,7 +218,7 @@ impl Optimizer {
             false => 1.0,
         };
         match &mut self.state {
-            State::Fused { step, moments } => {
+            State::Fused { step, moments, .. } => {
                 let read = |(name, g): (String, Tensor<2>)| Ok((name, host(g)?));
                 let gradients = gradients.0.into_iter().map(read);
                 let mut gradients = gradients.collect::<Result<BTreeMap<_, _>, Error>>()?;

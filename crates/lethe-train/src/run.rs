@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use lethe_model::{LanguageModel, LoraConfig, Precision, as_one_of};
+use lethe_model::{LanguageModel, LoraConfig, Precision, as_one_of, computes_in};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
@@ -182,6 +182,13 @@ pub fn train_resumable(
     observe: &mut dyn FnMut(&Progress, &LanguageModel) -> Verdict,
 ) -> Result<Trained, Error> {
     config.check()?;
+    if !computes_in(&model.network.device(), config.precision) {
+        return Err(Error::Setting {
+            key: "precision",
+            found: "bf16".to_owned(),
+            expected: "f32, all that this device multiplies in",
+        });
+    }
     let passes: Vec<_> = (0..config.passes)
         .flat_map(|pass| {
             let steps = plan(examples, config.batch, config.accumulate, seed, pass);

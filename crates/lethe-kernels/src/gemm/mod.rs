@@ -59,7 +59,8 @@ impl<'a> Matrix<'a> {
 }
 
 /// Whether this processor multiplies in this precision with instructions of its own.
-pub(crate) fn available(precision: Precision) -> bool {
+#[must_use]
+pub fn is_native(precision: Precision) -> bool {
     #[cfg(target_arch = "x86_64")]
     return avx512::available(precision);
     #[cfg(not(target_arch = "x86_64"))]
@@ -145,7 +146,7 @@ unsafe fn write(precision: Precision, a: Matrix, b: Matrix, out: *mut f32, strid
     if rows == 0 || columns == 0 {
         return;
     }
-    let can = available(precision);
+    let can = is_native(precision);
     assert!(can || precision == Precision::F32, "bf16 needs AVX512-BF16");
     if !can || a.columns == 0 {
         // SAFETY: the caller's promise.
@@ -261,7 +262,7 @@ mod tests {
     }
 
     fn compare(precision: Precision, (m, n, k): (usize, usize, usize), layout: u8, pad: usize) {
-        if precision == Precision::Bf16 && !available(precision) {
+        if precision == Precision::Bf16 && !is_native(precision) {
             return;
         }
         let operand = |rows: usize, columns: usize, transposed: bool, data: &'static [f32]| {
