@@ -29,7 +29,10 @@ fn benchmarks(criterion: &mut Criterion) {
     let cache = store::cache_dir().expect("a cache folder");
     let path = store::pull(&store::MODELS[0], &cache, &mut |_, _, _| {}).expect("the model");
     let pretrained = Pretrained::open(&path).expect("readable");
-    let kept = pretrained.tokenizer().tokens_of(texts).expect("tokens");
+    let kept = pretrained
+        .tokenizer()
+        .tokens_of(texts.into_iter())
+        .expect("tokens");
     let device = lethe_model::device("auto").expect("a device");
     let model = pretrained.load(&device, Some(&kept)).expect("loadable");
 

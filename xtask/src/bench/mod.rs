@@ -169,7 +169,7 @@ impl Bench<'_> {
         let asked = &self.options.device;
         let mut out: Vec<String> = Vec::new();
         let all = match asked.is_empty() {
-            true => compiled_devices().into_iter().map(str::to_owned).collect(),
+            true => compiled_devices().map(str::to_owned).collect(),
             false => asked.clone(),
         };
         for device in all {
