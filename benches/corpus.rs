@@ -1,8 +1,8 @@
 //! Building a corpus: JSON Lines read, checked against every rule, and written as Parquet.
 //!
-//! `cargo bench --bench corpus` measures 1,000 and 10,000 items;
-//! whether the cost is linear is the ratio of the two rates. A million items need 9 GB of disk and
-//! some minutes, and are measured once, with the most memory that the process ever had:
+//! `cargo bench --bench corpus` measures 1,000 and 10,000 items of generated text (`items/mod.rs`); whether
+//! the cost is linear is the ratio of the two rates. A million items need 9 GB of disk and some minutes, and
+//! are measured once, with the most memory that the process ever had:
 //!
 //! ```console
 //! LETHE_BENCH_ITEMS=1000000 cargo bench -p lethe-corpus --bench corpus
@@ -21,6 +21,7 @@ use lethe_corpus::{Language, Layout, build};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Writes a corpus of so many items.
 fn generate(folder: &Path, items: usize) {
     let news = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../datasets/news");
     items::generate(&news, folder, items).unwrap();

@@ -7,7 +7,7 @@ mod command;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use command::{Finished, refused, run, xtask};
+use command::{Finished, gemma, refused, run, xtask};
 use serde_json::Value;
 
 fn bench(out: &Path, further: &[&str]) -> Finished {
@@ -232,4 +232,94 @@ fn a_case_that_fails_is_said_and_the_others_are_kept() {
         record["cases"][1]["ours"]["measured"].is_object(),
         "{record:#}"
     );
+}
+
+#[test]
+fn a_preset_is_planned_and_what_cannot_fit_is_refused() {
+    let plan = |further: &[&str]| {
+        let arguments = [&["plan", "--preset", "smoke"], further].concat();
+        run(&mut xtask(&arguments))
+    };
+    let stages = |further: &[&str]| -> Vec<Value> {
+        let finished = plan(&[&["--json"], further].concat());
+        assert!(finished.success, "{}", finished.all());
+        let plan: Value = serde_json::from_str(&finished.stdout).unwrap();
+        plan["stages"].as_array().unwrap().clone()
+    };
+    let before = stages(&[]);
+    let names: Vec<&str> = before
+        .iter()
+        .map(|s| s["stage"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["instruct", "learn", "unlearn"]);
+    let of = |stages: &[Value], at: usize, key: &str| stages[at]["memory"][key].as_u64().unwrap();
+    let weights = of(&before, 0, "weights");
+    assert_eq!(of(&before, 1, "moments"), 2 * weights);
+    assert_eq!(of(&before, 2, "networks"), 0);
+    // Twice the batch keeps more; a frozen reference is a network; adapters have small moments.
+    let larger = stages(&["--set", "learn.train.batch=8"]);
+    assert!(of(&larger, 1, "activations") > of(&before, 1, "activations"));
+    let reference = stages(&["--set", "unlearn.strategy=npo+kl"]);
+    assert_eq!(of(&reference, 2, "networks"), weights);
+    let lora = "learn.train.lora={ rank = 2, alpha = 4.0, targets = \"q_proj\" }";
+    let adapters = stages(&["--set", lora]);
+    // Two layers, 64 inputs and as many outputs, in rank 2: two moments of four bytes.
+    assert_eq!(of(&adapters, 1, "moments"), 2 * 4 * 2 * 2 * (64 + 64));
+    let table = plan(&[]);
+    assert!(
+        table.success && table.stdout.contains("activations"),
+        "{}",
+        table.all()
+    );
+    refused(
+        &plan(&["--memory", "0.01"]),
+        &["smoke does not fit", "there are 0.0", "lower its batch"],
+    );
+    refused(&plan(&["--memory", "0"]), &["--memory 0", "above 0"]);
+    let elsewhere = plan(&["--device", "cuda:0"]);
+    assert!(
+        elsewhere.stdout.contains("lower bounds"),
+        "{}",
+        elsewhere.all()
+    );
+    assert!(elsewhere.stderr.contains("--memory"), "{}", elsewhere.all());
+}
+
+#[test]
+#[ignore = "minutes with the real model"]
+fn the_plan_is_within_a_tenth_of_what_is_measured() {
+    let model = gemma();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("bench");
+    let cases = [
+        "finetune-f32",
+        "lora-bf16",
+        "growth-batch-16",
+        "growth-length-512",
+        "unlearn-npo",
+        "lora-f32-full-vocabulary",
+    ];
+    let mut arguments = vec!["bench", "--repeats", "1", "--device", "flex", "--model"];
+    arguments.push(model.to_str().unwrap());
+    arguments.extend(["--out", out.to_str().unwrap(), "--only"]);
+    arguments.extend(cases);
+    let finished = run(&mut xtask(&arguments));
+    assert!(finished.success, "{}", finished.all());
+    let record = record(&out);
+    let all = record["cases"].as_array().unwrap();
+    for name in cases {
+        let case = all.iter().find(|case| case["name"] == name).unwrap();
+        let planned = case["planned"].as_f64().unwrap();
+        let measured = case["ours"]["measured"]["peak"].as_f64().unwrap();
+        let off = planned / measured - 1.0;
+        println!(
+            "{name}: {:.0} MB, planned {:+.1} %",
+            measured / 1e6,
+            100.0 * off
+        );
+        assert!(
+            off.abs() < 0.1,
+            "{name}: {planned} planned, {measured} measured"
+        );
+    }
 }

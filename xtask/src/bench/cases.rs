@@ -123,6 +123,7 @@ impl Work {
         let targets = lora.map(|lora| Regex::new(&lora.targets)).transpose()?;
         let step = Step {
             config: &config,
+            known: full.vocab_size,
             lora: lora.zip(targets.as_ref()),
             tokens: batch * length,
             targets: batch * (length - 1),

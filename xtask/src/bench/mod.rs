@@ -123,6 +123,7 @@ fn measure(options: &Options) -> Result<BenchRun> {
         config,
         exported: Vec::new(),
     };
+    crate::stop::removes(bench.folder.path());
     let parameters = parameters(&bench.config);
     let mut run = BenchRun::new(machine(), (name, parameters), repeats);
     run.versions

@@ -45,6 +45,8 @@ struct Planned {
     batch: usize,
     /// Tokens of the step that holds the longest of them, padding included.
     tokens: usize,
+    /// Whether adapters are trained rather than all weights.
+    adapters: bool,
     memory: Memory,
 }
 
@@ -67,8 +69,9 @@ pub fn run(options: &Options) -> Result<()> {
         println!("{name}, the largest step of each stage, in MB:");
         println!("{}", table(&stages));
         println!(
-            "Gradients and activations are not there at the same time in full: the peak is less than the \
-             sum. It is the training step's; reading the model's file needs less."
+            "Gradients and activations are not there at the same time in full, so that the peak is less than \
+             the sum. It is the training step's: evaluation, and reading the model's file, which takes its \
+             size beside the weights, are not in it."
         );
         if !is_counted {
             println!(
@@ -81,12 +84,15 @@ pub fn run(options: &Options) -> Result<()> {
     let peak = stages.iter().max_by_key(|stage| stage.memory.peak);
     match (peak, available) {
         (Some(stage), Some(available)) if stage.memory.peak > available => bail!(
-            "{name} does not fit: {} takes {:.1} GiB, there are {:.1}; lower its batch (now {}), or train \
-             adapters (`lora`)",
+            "{name} does not fit: {} takes {:.1} GiB, there are {:.1}; lower its batch (now {}){}",
             stage.stage,
             gib(stage.memory.peak),
             gib(available),
-            stage.batch
+            stage.batch,
+            match stage.adapters {
+                true => ", or its `lora.rank`",
+                false => ", or train adapters (`lora`)",
+            }
         ),
         (_, None) => {
             eprintln!(
@@ -166,6 +172,7 @@ fn stages(preset: &Preset) -> Result<Vec<Planned>> {
         let (tokens, predicted) = largest(lengths, batch, parts);
         let step = Step {
             config: &config,
+            known: tokenizer.full_len(),
             lora: lora.zip(targets.as_ref()),
             tokens,
             targets: predicted,
@@ -176,6 +183,7 @@ fn stages(preset: &Preset) -> Result<Vec<Planned>> {
             stage,
             batch,
             tokens,
+            adapters: lora.is_some(),
             memory: step.memory(),
         });
         Ok::<(), color_eyre::Report>(())

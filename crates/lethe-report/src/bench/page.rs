@@ -109,11 +109,9 @@ fn failures(run: &BenchRun) -> Vec<String> {
     for case in &run.cases {
         let both = [("", Some(&case.ours)), (" in PyTorch", case.torch.as_ref())];
         for (whose, outcome) in both {
-            let why = match outcome {
-                Some(Outcome::Impossible(why) | Outcome::Failed(why)) => why,
-                _ => continue,
-            };
-            out.push(format!("{} on {}{whose}: {why}", case.name, case.device));
+            if let Some(Outcome::Impossible(why) | Outcome::Failed(why)) = outcome {
+                out.push(format!("{} on {}{whose}: {why}", case.name, case.device));
+            }
         }
     }
     let absent = run.absent.iter();
