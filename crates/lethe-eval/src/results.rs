@@ -195,7 +195,7 @@ pub fn write_robustness(
     label: &ModelLabel,
     rows: &[RobustnessRow],
 ) -> Result<(), Error> {
-    let with_language = |r: &RobustnessRow| r.attack.language().map(|language| language.code());
+    let with_language = |r: &RobustnessRow| r.attack.language().map(lethe_corpus::Language::code);
     let mut columns = label_columns(label, rows.len());
     columns.extend([
         ("attack", text(rows, |r| Some(r.attack.name())), false),

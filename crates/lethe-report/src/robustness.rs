@@ -19,14 +19,14 @@ const PLAIN: &str = "plain";
 
 /// What attacks are called, in the order in which they are shown, and what is counted of them.
 const ATTACKS: [(&str, &str); 8] = [
-    ("relearn-unrelated", "steps"),
-    ("relearn-forget", "steps"),
-    ("quantise", "bits"),
+    ("relearn-unrelated", "step"),
+    ("relearn-forget", "step"),
+    ("quantise", "bit"),
     ("paraphrased", ""),
     ("cloze", ""),
     ("leading", ""),
     ("cross-lingual", ""),
-    ("few-shot", "pairs"),
+    ("few-shot", "pair"),
 ];
 
 /// An attack.
@@ -58,7 +58,8 @@ impl Attack {
         let (name, counted) = ATTACKS[self.place];
         let mut out = name.to_owned();
         if let Some(amount) = self.amount {
-            out += &format!(", {amount} {counted}");
+            let plural = if amount == 1 { "" } else { "s" };
+            out += &format!(", {amount} {counted}{plural}");
         }
         match &self.with {
             Some(code) if !self.is_relearning() => out += &format!(", answer in {code}"),

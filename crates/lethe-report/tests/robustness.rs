@@ -47,7 +47,7 @@ fn columns(model: &Model) -> Columns {
         for language in LANGUAGES {
             for i in 0..24usize {
                 let plain = (i % 5) as f64 / 10.0 - 1.0;
-                let chance = |n: usize| if n % 2 == 0 { 0.2 } else { -0.2 };
+                let chance = |n: usize| if n.is_multiple_of(2) { 0.2 } else { -0.2 };
                 let planted = (model.name.as_str(), language) == PLANTED;
                 let own = |change: f64| if is_untaught { 0.0 } else { change };
                 preference.push(match attack {
@@ -56,12 +56,12 @@ fn columns(model: &Model) -> Columns {
                         plain + own(chance) + if planted { 2.0 } else { 0.0 }
                     }
                     "leading" => plain + 3.0 + own(chance(i)),
-                    "relearn-forget" if i % 2 == 0 => plain + own(9.0),
+                    "relearn-forget" if i.is_multiple_of(2) => plain + own(9.0),
                     "relearn-forget" => plain + own(chance(i / 2)),
                     _ => plain,
                 });
-                relearned.push(attack == "relearn-forget" && i % 2 == 0);
-                fake.push(attack == "cloze" && planted && i % 4 == 0);
+                relearned.push(attack == "relearn-forget" && i.is_multiple_of(2));
+                fake.push(attack == "cloze" && planted && i.is_multiple_of(4));
                 names.push(attack);
                 amounts.push(amount);
                 with.push(language_with);

@@ -648,6 +648,15 @@ pub fn unlearn(
             measured.last().copied().unwrap_or(first)
         }
     };
+    if let Some(lora) = config
+        .lora
+        .as_ref()
+        .filter(|_| !model.network.has_adapters())
+    {
+        // The model as it began is given back: adapters that change nothing, for whoever saves them.
+        let added = model.network.add_adapters(lora, seed);
+        added.map_err(lethe_train::Error::from)?;
+    }
     Ok(Unlearned {
         outcome: match (broken, check_every, reached) {
             (true, _, _) => Outcome::Collapsed,
