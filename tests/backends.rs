@@ -23,7 +23,8 @@ use lethe_train::{Example, NextToken, OptimizerConfig, TrainConfig, Verdict, tra
 /// How far a number may be from flex's, as a share of the largest one in its tensor. Both compute in
 /// `f32` (a rounding is 6e-8 of a number), but add in another order, and the exponential and the root
 /// of a graphics card may be off by some roundings: a sum of 1,000 such terms may be off by 2e-6 on
-/// average and 6e-5 at worst. What was measured on each backend is in docs/backends.md.
+/// average and 6e-5 at worst. What was measured on
+/// which backend, if anything yet, is in docs/backends.md.
 const MARGIN: f64 = 1e-4;
 
 /// The same for losses and norms of gradients in later training steps: Adam divides by the gradient's

@@ -322,8 +322,8 @@ fn the_whole_study_runs_is_cached_and_repeats_itself() {
     assert!(seeds.success, "{}", seeds.all());
     assert_eq!(
         seeds.stderr.matches("cached").count(),
-        // What is attacked without a source is so in every one of them.
-        1 + 4 + 5 + 2,
+        // The attacks on what was taught in German; the untuned model's are of every language of teaching.
+        1 + 4 + 5 + 1,
         "{}",
         seeds.stderr
     );

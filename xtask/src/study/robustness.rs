@@ -134,10 +134,11 @@ impl Robustness {
         if relearns && self.relearn_on.is_empty() {
             bail!("robustness.relearn_on is empty, expected some of unrelated, forget");
         }
-        if relearns && self.relearn_on.contains(&RelearnOn::Forget) && probed < 2 {
+        // That there are none is what the corpus refuses.
+        if relearns && self.relearn_on.contains(&RelearnOn::Forget) && probed == 1 {
             bail!(
                 "robustness.relearn_on has \"forget\": one half of the items is learned again and \
-                 the other asked about, but corpus.probe is {probed}, expected 2 or more"
+                 the other asked about, but corpus.probe is 1, expected 2 or more"
             );
         }
         if self.relearn.optimizer.schedule != Schedule::Constant {
