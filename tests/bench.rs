@@ -195,6 +195,22 @@ fn bad_requests_say_the_way_out() {
 }
 
 #[test]
+fn every_column_has_a_heading() {
+    let file = measured().join("all/bench.json");
+    let shown = run(&mut xtask(&["bench", "--show", file.to_str().unwrap()]));
+    assert!(shown.success, "{}", shown.all());
+    // A heading is two blanks or more from the next, and so are cells.
+    let cells = |line: &str| {
+        let cells = line.split("  ").map(str::trim);
+        cells.filter(|cell| !cell.is_empty()).count()
+    };
+    let mut lines = shown.stdout.lines();
+    let heading = lines.find(|line| line.contains("device")).unwrap();
+    let row = lines.find(|line| line.contains("finetune-f32 ")).unwrap();
+    assert_eq!(cells(heading), cells(row), "{heading}\n{row}");
+}
+
+#[test]
 fn a_case_that_fails_is_said_and_the_others_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     // A Python whose torch has a version and nothing else.

@@ -381,17 +381,21 @@ fn processor() -> Vec<Finding> {
     ]
 }
 
+/// The memory that is free, and all that there is, in bytes: a container's, where there is one.
+pub fn memory() -> (u64, u64) {
+    let mut system = System::new();
+    system.refresh_memory();
+    match system.cgroup_limits() {
+        Some(limits) => (limits.free_memory, limits.total_memory),
+        None => (system.available_memory(), system.total_memory()),
+    }
+}
+
 fn machine() -> Vec<Finding> {
     let part = "machine";
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut system = System::new();
-    system.refresh_memory();
     let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
-    // A container's limit, where there is one.
-    let (free, all) = match system.cgroup_limits() {
-        Some(limits) => (limits.free_memory, limits.total_memory),
-        None => (system.available_memory(), system.total_memory()),
-    };
+    let (free, all) = memory();
     let memory = format!("{} free of {}", gigabytes(free), gigabytes(all));
     let mut out = vec![
         Finding::ok(part, "cores", cores.to_string()),

@@ -118,8 +118,7 @@ impl Work {
             }
             _ => return Ok(None),
         };
-        let mut config = shape(full, rows);
-        config.num_hidden_layers = layers.unwrap_or(config.num_hidden_layers);
+        let config = shape(full, rows, layers);
         let targets = lora.map(|lora| Regex::new(&lora.targets)).transpose()?;
         let step = Step {
             config: &config,
@@ -135,7 +134,7 @@ impl Work {
 
     /// Operations in a repeat; nothing where the model's shape does not say it.
     pub fn flop(&self, full: &ModelConfig, size: usize) -> Result<Option<f64>> {
-        let of = |rows: Rows| shape(full, rows);
+        let of = |rows: Rows| shape(full, rows, None);
         let flop = match self {
             Work::Product { .. } => return Ok(Some(2.0 * (size as f64).powi(3))),
             Work::Train {
@@ -146,8 +145,7 @@ impl Work {
                 layers,
                 ..
             } => {
-                let mut config = of(*rows);
-                config.num_hidden_layers = layers.unwrap_or(config.num_hidden_layers);
+                let config = shape(full, *rows, *layers);
                 let targets = lora.as_ref().map(|lora| Regex::new(&lora.targets));
                 let targets = targets.transpose()?;
                 training(
@@ -195,13 +193,15 @@ impl Work {
     }
 }
 
-/// The model's shape with as many rows of the vocabulary as are loaded.
-fn shape(full: &ModelConfig, rows: Rows) -> ModelConfig {
+/// The model's shape with as many rows of the vocabulary as are loaded, and another number of layers where
+/// one is given.
+fn shape(full: &ModelConfig, rows: Rows, layers: Option<usize>) -> ModelConfig {
     ModelConfig {
         vocab_size: match rows {
             Rows::Trimmed => full.vocab_size.min(TRIMMED),
             Rows::Full => full.vocab_size,
         },
+        num_hidden_layers: layers.unwrap_or(full.num_hidden_layers),
         ..full.clone()
     }
 }

@@ -174,7 +174,7 @@ pub mod tests {
         }
     }
 
-    fn lora() -> (LoraConfig, Regex) {
+    pub fn lora() -> (LoraConfig, Regex) {
         let lora = LoraConfig {
             rank: 16,
             alpha: 32.0,

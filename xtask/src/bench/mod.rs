@@ -25,6 +25,7 @@ use crate::plan::memory::parameters;
 use crate::preset::root;
 use crate::progress::Console;
 use cases::{Case, Work};
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
 use work::Assignment;
 use worker::Worker;
 
@@ -312,44 +313,30 @@ fn torch_version(python: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// A line of one of Linux' files of facts: what stands after `key`.
-fn fact(file: &str, key: &str) -> Option<String> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let line = text.lines().find(|line| line.starts_with(key))?;
-    let (_, value) = line.split_once(':')?;
-    Some(value.trim().to_owned())
-}
-
-/// The machine's memory in bytes, where it is known.
-pub fn memory() -> Option<u64> {
-    let kilobytes = fact("/proc/meminfo", "MemTotal")?;
-    let kilobytes: u64 = kilobytes.split(' ').next()?.parse().ok()?;
-    Some(kilobytes * 1024)
-}
-
 fn machine() -> Machine {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let name = fact("/proc/cpuinfo", "model name");
+    let processors = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
+    let system = System::new_with_specifics(processors);
+    let brand = system.cpus().first().map(|cpu| cpu.brand().to_owned());
+    let name = brand.filter(|brand| !brand.is_empty());
     Machine {
         processor: name.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-        memory: memory(),
+        memory: Some(crate::doctor::memory().1),
         instructions: instructions(),
         system: std::env::consts::OS.to_owned(),
-        load: load.split(' ').next().and_then(|load| load.parse().ok()),
+        load: Some(System::load_average().one),
     }
 }
 
 /// Of the instructions that the kernels have their own code for, those of this processor.
 fn instructions() -> Vec<String> {
-    #[cfg(target_arch = "x86_64")]
     let known = [
-        ("avx512f", is_x86_feature_detected!("avx512f")),
-        ("avx512bf16", is_x86_feature_detected!("avx512bf16")),
+        ("AVX-512", Precision::F32),
+        ("AVX512-BF16", Precision::Bf16),
     ];
-    #[cfg(not(target_arch = "x86_64"))]
-    let known: [(&str, bool); 0] = [];
-    let there = known.into_iter().filter(|(_, there)| *there);
+    let there = known
+        .into_iter()
+        .filter(|(_, precision)| lethe_model::is_native(*precision));
     there.map(|(name, _)| name.to_owned()).collect()
 }
 
@@ -383,9 +370,10 @@ fn table(run: &BenchRun) -> Table {
         "GFLOP/unit",
         "roofline",
         "peak MB",
+        "planned MB",
     ];
     if with_torch {
-        header.extend(["torch a second", "peak MB", "× torch"]);
+        header.extend(["torch a second", "torch peak MB", "× torch"]);
     }
     let mut table = crate::corpus::table(&header);
     let dash = || "–".to_owned();
@@ -479,12 +467,12 @@ mod tests {
     #[test]
     fn what_linux_says_of_a_process_and_a_machine_is_read() {
         let peak = worker::peak(std::process::id());
-        let of_machine = memory();
+        let machine = machine();
         if cfg!(target_os = "linux") {
-            let (peak, all) = (peak.expect("known"), of_machine.expect("known"));
+            let (peak, all) = (peak.expect("known"), machine.memory.expect("known"));
             assert!(1_000_000 < peak && peak < all, "{peak} of {all}");
+            assert!(machine.load.expect("known") >= 0.0);
+            assert_ne!(machine.processor, std::env::consts::ARCH);
         }
-        assert_eq!(fact("/proc/meminfo", "NoSuchThing"), None);
-        assert_eq!(fact("/no/such/file", "MemTotal"), None);
     }
 }

@@ -210,7 +210,7 @@ mod tests {
     use lethe_unlearn::{Registry, StopRule};
 
     use super::*;
-    use crate::bench::flop::tests::gemma;
+    use crate::bench::flop::tests::{gemma, lora};
 
     fn step<'a>(config: &'a ModelConfig, lora: Option<(&'a LoraConfig, &'a Regex)>) -> Step<'a> {
         Step {
@@ -247,13 +247,7 @@ mod tests {
     #[test]
     fn adapters_need_neither_moments_nor_gradients_of_the_weights() {
         let config = gemma();
-        let lora = LoraConfig {
-            rank: 16,
-            alpha: 32.0,
-            dropout: 0.0,
-            targets: "(q|k|v)_proj".to_owned(),
-        };
-        let targets = Regex::new(&lora.targets).expect("an expression");
+        let (lora, targets) = lora();
         let adapters = step(&config, Some((&lora, &targets))).memory();
         assert_eq!(adapters.trained, 4 * 18 * 16 * (1664 + 896 + 896));
         let full = step(&config, None).memory();

@@ -115,7 +115,7 @@ fn available(options: &Options) -> Result<Option<u64>> {
         Some(gib) if gib > 0.0 && gib.is_finite() => Ok(Some((gib * f64::from(1 << 30)) as u64)),
         Some(found) => bail!("--memory {found}: expected a number of GiB above 0"),
         None if matches!(options.device.as_str(), "auto" | "flex" | "cpu") => {
-            Ok(crate::bench::memory())
+            Ok(Some(crate::doctor::memory().1))
         }
         None => Ok(None),
     }
